@@ -1,0 +1,87 @@
+# `make help` lists the verbs. PYTHON=python3.12 make env picks another interpreter.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+# The interpreter itself, not an active environment's link to it: that environment may be the one to be made anew.
+BASE   := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')
+UV     := uv==0.13.9
+REDOCLY := @redocly/cli@2.77.0
+BIN    := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+
+PACKAGE := generated/atomscale_target_materials_api
+
+.PHONY: help env demo test lint-spec lint types unit wheel generate check-generated lock
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: .venv/ready  ## .venv with everything for development
+demo: .venv-demo/ready  ## see it work: sandbox, list, add, a refusal (a minute the first time)
+	@.venv-demo/bin/python examples/demo.py
+
+test: lint-spec check-generated lint types unit wheel  ## everything that CI checks
+
+# One recipe makes both environments from their hashed locks: uv where it installs, else pip.
+.venv/ready: dev.lock pyproject.toml
+.venv-demo/ready: demo.lock pyproject.toml
+.venv/ready .venv-demo/ready:
+	@$(BASE) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: PYTHON=python3.12 make ... names another one")'
+	rm -rf $(@D)
+	$(BASE) -m venv --without-pip $(@D)
+	if $(BASE) -m pip --python $(@D)/bin/python install --quiet $(UV) 2> $(@D)/uv.log; then \
+	  VIRTUAL_ENV=$(CURDIR)/$(@D) $(@D)/bin/uv pip install --quiet --require-hashes -r $<; \
+	  VIRTUAL_ENV=$(CURDIR)/$(@D) $(@D)/bin/uv pip install --quiet --no-deps --no-build-isolation -e .; \
+	else \
+	  echo "uv does not install here: pip does it, in half a minute"; \
+	  $(BASE) -m venv --clear $(@D); \
+	  $(@D)/bin/python -m pip install --quiet --require-hashes -r $<; \
+	  $(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+lock: | env  ## new versions into dev.lock and demo.lock
+	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --all-extras --group dev pyproject.toml -o dev.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --extra sandbox --group demo -c dev.lock pyproject.toml -o demo.lock
+
+generate: | env  ## openapi.yaml -> generated/
+	rm -rf $(PACKAGE)
+	$(call generate_into,$(PACKAGE))
+
+check-generated: | env  ## is generated/ what openapi.yaml gives?
+	@rm -rf build/generated && mkdir -p build/generated
+	@$(call generate_into,build/$(PACKAGE))
+	@diff -r --exclude=__pycache__ build/generated generated || \
+	  { echo "generated/ is not what openapi.yaml gives: type 'make generate' and commit the result"; exit 1; }
+
+define generate_into
+openapi-python-client generate --path openapi.yaml --config generator-config.yml --meta none --fail-on-warning \
+  --custom-template-path overrides/templates --output-path $(1)
+python -c 'import json, sys; from ruamel.yaml import YAML; \
+  json.dump(YAML(typ="safe").load(open("openapi.yaml", encoding="utf-8")), sys.stdout, indent=1)' > $(1)/openapi.json
+touch $(1)/py.typed
+endef
+
+lint-spec: | env
+	openapi-spec-validator openapi.yaml
+	@if command -v npx > /dev/null; then \
+	  REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes $(REDOCLY) lint openapi.yaml; \
+	else echo "redocly not run: it needs node, which is not here"; fi
+
+lint: | env
+	ruff check .
+	ruff format --check .
+
+types: | env
+	mypy
+
+unit: | env
+	pytest
+
+wheel: | env
+	python tests/wheel/check_wheel.py
