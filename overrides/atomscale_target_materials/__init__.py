@@ -1,0 +1,86 @@
+"""Unofficial Python client of the Atomscale target-materials API.
+
+    from atomscale_target_materials import Client
+
+    with Client() as client:
+        for stack in client.list_target_materials().stacks():
+            print(stack)
+
+The names below are loaded when they are first used: importing the package alone is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atomscale_target_materials_api.models import Layer, LayerCreate, TargetMaterial
+    from atomscale_target_materials_api.types import UNSET
+
+    from .client import AsyncClient, Client
+    from .errors import (
+        APIConnectionError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        AtomscaleError,
+        AuthenticationError,
+        BadRequestError,
+        ClientClosedError,
+        ConfigurationError,
+        ConflictError,
+        InternalServerError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        UnprocessableEntityError,
+    )
+    from .stacks import LayerStack, StackLayer, TargetMaterials
+
+_HOMES = {
+    "atomscale_target_materials_api.models": ("Layer", "LayerCreate", "TargetMaterial"),
+    "atomscale_target_materials_api.types": ("UNSET",),
+    "atomscale_target_materials.client": ("AsyncClient", "Client"),
+    "atomscale_target_materials.stacks": ("LayerStack", "StackLayer", "TargetMaterials"),
+}
+
+__all__ = [
+    "UNSET",
+    "APIConnectionError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncClient",
+    "AtomscaleError",
+    "AuthenticationError",
+    "BadRequestError",
+    "Client",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "InternalServerError",
+    "Layer",
+    "LayerCreate",
+    "LayerStack",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "StackLayer",
+    "TargetMaterial",
+    "TargetMaterials",
+    "UnprocessableEntityError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("atomscale-target-materials")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    homes = (home for home, names in _HOMES.items() if name in names)
+    value = getattr(import_module(next(homes, f"{__name__}.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

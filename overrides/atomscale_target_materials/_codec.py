@@ -1,0 +1,213 @@
+"""From the bytes of an answer to generated models, or to the error that the answer deserves.
+
+The status is judged first, then the content type; only then is anything parsed. Which statuses and
+types mean success is asked of the generated code.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, reduce
+from operator import or_
+from types import ModuleType, NoneType, UnionType
+from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
+
+import attrs
+import msgspec
+from atomscale_target_materials_api.errors import UnexpectedStatus
+from atomscale_target_materials_api.models import Error
+
+from ._settings import Settings
+from ._steps import Outcome, Request
+from ._wire import Mismatch, converter
+from .errors import (
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AtomscaleError,
+    class_for_status,
+)
+
+CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
+LONGEST_DETAIL = 2000
+
+
+@attrs.frozen
+class Success:
+    """What an operation answers when it succeeds."""
+
+    hint: Any
+    statuses: Mapping[int, Callable[[Outcome], Any] | None]
+    """Documented 2xx -> None for JSON of type `hint`, else how the generated code reads it."""
+
+
+@cache
+def success_of(operation: ModuleType) -> Success:
+    """Asked of the generated `_parse_response`: its type, and what it does with each 2xx status.
+
+    Error answers all have the one schema `Error`, which no success uses: so its type tells them.
+    """
+    parse = operation._parse_response  # noqa: SLF001 - guarded by a contract test
+    hint = get_type_hints(parse)["return"]
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    kinds = tuple(kind for kind in members if kind not in (Error, NoneType))
+    statuses: dict[int, Callable[[Outcome], Any] | None] = {}
+    for status in range(200, 300):
+        try:
+            parse(client=_Strict, response=_Body(status))
+        except _AsJson:
+            statuses[status] = None
+        except UnexpectedStatus:
+            continue
+        else:
+            statuses[status] = lambda outcome: parse(client=_Strict, response=_Body.of(outcome))
+    return Success(reduce(or_, kinds) if kinds else NoneType, statuses)
+
+
+class _Strict:
+    """Stands for the generated client: an undocumented status shall raise."""
+
+    raise_on_unexpected_status = True
+
+
+class _AsJson(Exception):  # noqa: N818 - a signal, caught above
+    pass
+
+
+@attrs.frozen
+class _Body:
+    """Stands for a response in the generated `_parse_response`."""
+
+    status_code: int
+    content: bytes = b""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "_Body":
+        return cls(outcome.status or 0, bytes(outcome.content))
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+    def json(self) -> NoReturn:
+        raise _AsJson
+
+
+def failure_of(request: Request, outcome: Outcome, settings: Settings) -> AtomscaleError | None:
+    """The error that an outcome stands for; None for a complete answer with a status of 2xx."""
+    if outcome.status is not None and not 200 <= outcome.status <= 299:
+        return _status_error(request, outcome.status, outcome, settings)
+    failure = outcome.failure
+    if failure is None:
+        return None
+    unknown = failure.sent and not request.is_safe
+    limit = (
+        f" within timeout={settings.timeout:g} seconds" if failure.error is APITimeoutError else ""
+    )
+    reason = _clean(f"{request} to {settings.base_url} failed{limit}: {failure.reason}", settings)
+    return failure.error(
+        f"{reason}." + (UNKNOWN if unknown else "" if failure.sent else " Nothing was sent."),
+        outcome_unknown=unknown,
+    )
+
+
+UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
+
+
+def decode(request: Request, outcome: Outcome, success: Success, settings: Settings) -> Any:
+    """The value of a complete answer with a status of 2xx, or APIResponseValidationError."""
+    path = None
+    try:
+        return _value_of(outcome, success)
+    except Mismatch as mismatch:
+        fault, path = mismatch.fault, mismatch.path
+    except RecursionError:
+        fault = "it is nested too deeply"
+    except ValueError as error:
+        # Malformed JSON or UTF-8; msgspec appends a path where it has one.
+        fault, path = _split_path(str(error))
+    place = "" if path in (None, "$") else f" at {path}"
+    text = _clean(f"{fault}{place}", settings)
+    raise APIResponseValidationError(
+        f"{request} answered {outcome.status}, but not what the API describes: {text}. "
+        "The answer is in the error's .body." + ("" if request.is_safe else UNKNOWN),
+        path=path and _clean(path, settings),
+        body=settings.key.scrub_bytes(bytes(outcome.content)),
+        outcome_unknown=not request.is_safe,
+    )
+
+
+def _value_of(outcome: Outcome, success: Success) -> Any:
+    status = outcome.status or 0
+    if status not in success.statuses:
+        documented = ", ".join(map(str, success.statuses))
+        raise ValueError(f"the status is not a documented success ({documented})")
+    read = success.statuses[status]
+    if read is not None:
+        return read(outcome)
+    content_type = outcome.headers.get("content-type", "").partition(";")[0].strip()
+    if content_type and not re.fullmatch(r"application/(.+\+)?json", content_type, re.IGNORECASE):
+        raise ValueError(f"the content type is {content_type!r} instead of JSON")
+    if not outcome.content:
+        raise ValueError("the body is empty")
+    return converter(success.hint)(msgspec.json.decode(outcome.content))
+
+
+def _split_path(message: str) -> tuple[str, str | None]:
+    fault, _, path = message.partition(" - at `")
+    return fault, path.rstrip("`") or None
+
+
+def _status_error(
+    request: Request, status: int, outcome: Outcome, settings: Settings
+) -> APIStatusError:
+    detail = _clean(_detail_of(outcome), settings)
+    unknown = not request.is_safe and status not in CERTAINLY_NOT_DONE
+    says = f": {detail}" if detail else ""
+    return class_for_status(status)(
+        f"{request} answered {status}{says}."
+        + _advice(status, outcome, settings)
+        + (UNKNOWN if unknown else ""),
+        status_code=status,
+        detail=detail or None,
+        request_id=_clean(outcome.headers.get("x-request-id", ""), settings) or None,
+        outcome_unknown=unknown,
+    )
+
+
+def _advice(status: int, outcome: Outcome, settings: Settings) -> str:
+    if 300 <= status <= 399:
+        target = _clean(outcome.headers.get("location", ""), settings) or "nowhere"
+        return f" It redirects to {target}; redirects are never followed: check base_url."
+    return {
+        401: f" The key came from {settings.key_source}: is it the right one, and not revoked?",
+        403: " The key may lack the scope: `read` to list, `write` to add.",
+        429: " Wait before the next call, or allow a longer timeout.",
+    }.get(status, "")
+
+
+def _clean(text: str, settings: Settings) -> str:
+    """A server's text, fit for a message: one line, no control characters, no key, not too long."""
+    text = settings.key.scrub(text)[: 10 * LONGEST_DETAIL]
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return settings.key.scrub(line)[:LONGEST_DETAIL]
+
+
+def _detail_of(outcome: Outcome) -> str:
+    """What an error answer says: FastAPI's `detail`, else JSON or text; HTML says nothing."""
+    if "html" in outcome.headers.get("content-type", "").lower():
+        return ""
+    try:
+        content = msgspec.json.decode(outcome.content)
+    except (ValueError, RecursionError):
+        text = bytes(outcome.content).decode(errors="replace")
+        return "" if text.lstrip().startswith("<") else text
+    detail = content.get("detail") if isinstance(content, dict) else None
+    if isinstance(detail, str):
+        return detail
+    if isinstance(detail, list) and detail and all(map(_is_fastapi, detail)):
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in detail)
+    return msgspec.json.encode(content).decode()
+
+
+def _is_fastapi(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("loc"), list) and "msg" in item

@@ -1,0 +1,205 @@
+"""The only I/O: a sync and an async driver that run the flows of `_operations`.
+
+What goes wrong underneath is turned into a `Failure` here, as text: no exception of httpx or
+httpcore, whose frames hold the key, is ever the cause or context of ours.
+"""
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from typing import TypeVar, cast
+
+import httpcore
+import httpx
+
+from ._network import Deadline
+from ._steps import Failure, Flow, Outcome, Send, Sleep
+from ._transport import Body, Unreadable
+from .errors import APIResponseValidationError, APITimeoutError, ClientClosedError
+
+T = TypeVar("T")
+
+NO_CONNECTION = (
+    httpcore.ConnectError, httpx.ConnectError,
+    httpcore.ConnectTimeout, httpx.ConnectTimeout,
+    httpcore.PoolTimeout, httpx.PoolTimeout,
+    httpcore.ProxyError, httpx.ProxyError,
+)  # fmt: skip
+TIMEOUTS = (httpcore.TimeoutException, httpx.TimeoutException)
+NETWORK = (
+    httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol,
+    httpx.TransportError, *NO_CONNECTION, *TIMEOUTS, OSError,
+)  # fmt: skip
+
+
+@cache
+def _user_agent() -> str:
+    return f"atomscale-target-materials/{version('atomscale-target-materials')}"
+
+
+def _http_request(step: Send, deadline: Deadline) -> httpx.Request:
+    fixed = {
+        "Accept": "application/json, */*;q=0.1",
+        "Accept-Encoding": "gzip",
+        "User-Agent": _user_agent(),
+    }
+    options = dict(step.request.options)
+    request = httpx.Request(
+        step.request.method,
+        step.settings.base_url + step.request.url,
+        headers={**options.pop("headers", {}), **fixed},
+        extensions=deadline.extensions,
+        **options,
+    )
+    # Last, where nothing can fail any more: a traceback of the lines above shows no key.
+    request.headers["X-API-KEY"] = step.settings.key.reveal()
+    return request
+
+
+class _Exchange:
+    """What is learned of one answer while it comes in."""
+
+    def __init__(self, step: Send) -> None:
+        self.deadline = Deadline(step.left)
+        self.request = _http_request(step, self.deadline)
+        self.limit = step.settings.max_response_bytes
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.body: Body | None = None
+        self.failure: Failure | None = None
+
+    def begin(self, response: httpx.Response) -> Body:
+        """Status and headers are here."""
+        self.status = response.status_code
+        self.headers = dict(response.headers)
+        self.body = Body(self.headers.get("content-encoding", ""), self.limit)
+        return self.body
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Turns what goes wrong inside into a failure."""
+        try:
+            yield
+        except Unreadable as error:
+            self.failure = Failure(str(error), APIResponseValidationError, passing=False)
+        except NETWORK as error:
+            self.failure = _failure(error)
+
+    def outcome(self) -> Outcome:
+        """What came of it."""
+        return Outcome(
+            left=self.deadline.left(),
+            now=time.time(),
+            jitter=random.random(),  # noqa: S311 - spreads clients, guards nothing
+            status=self.status,
+            headers=self.headers,
+            content=self.body.content if self.body else b"",
+            failure=self.failure,
+        )
+
+
+def _failure(error: BaseException) -> Failure:
+    sent = not isinstance(error, NO_CONNECTION)
+    if isinstance(error, TIMEOUTS):
+        reason = "waiting for the answer" if sent else "waiting for a connection"
+        return Failure(reason, APITimeoutError, sent=sent, passing=False)
+    root = _root(error)
+    passing = not isinstance(root, ssl.SSLCertVerificationError | httpcore.LocalProtocolError)
+    return Failure(str(root) or type(root).__name__, sent=sent, passing=passing)
+
+
+def _root(error: BaseException) -> BaseException:
+    if isinstance(error, BaseExceptionGroup):
+        return _root(error.exceptions[0])
+    beneath = error.__cause__ or error.__context__
+    return _root(beneath) if beneath else error
+
+
+class Driver:
+    """Runs flows on a sync transport."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+        self._sleep: Callable[[float], None] = time.sleep
+        self._closed = False
+
+    def run(self, flow: Flow[T]) -> T:
+        """Carries out what `flow` yields, and returns what it returns."""
+        _refuse_when(self._closed)
+        outcome = None
+        try:
+            while True:
+                outcome = self._do(flow.send(outcome))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    def _do(self, step: Send | Sleep) -> Outcome | None:
+        if isinstance(step, Sleep):
+            self._sleep(step.seconds)
+            return None
+        exchange = _Exchange(step)
+        with exchange.watch():
+            response = self._transport.handle_request(exchange.request)
+            try:
+                body = exchange.begin(response)
+                for chunk in cast("httpx.SyncByteStream", response.stream):
+                    body.feed(chunk)
+                body.end()
+            finally:
+                response.close()
+        return exchange.outcome()
+
+    def close(self) -> None:
+        """Closes the connections, for good."""
+        self._closed = True
+        self._transport.close()
+
+
+class AsyncDriver:
+    """Runs the same flows on an async transport."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self._closed = False
+
+    async def run(self, flow: Flow[T]) -> T:
+        """As `Driver.run`, awaited."""
+        _refuse_when(self._closed)
+        outcome = None
+        try:
+            while True:
+                outcome = await self._do(flow.send(outcome))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def _do(self, step: Send | Sleep) -> Outcome | None:
+        if isinstance(step, Sleep):
+            await self._sleep(step.seconds)
+            return None
+        exchange = _Exchange(step)
+        with exchange.watch():
+            response = await self._transport.handle_async_request(exchange.request)
+            try:
+                body = exchange.begin(response)
+                async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                    body.feed(chunk)
+                body.end()
+            finally:
+                await response.aclose()
+        return exchange.outcome()
+
+    async def aclose(self) -> None:
+        """As `Driver.close`, awaited."""
+        self._closed = True
+        await self._transport.aclose()
+
+
+def _refuse_when(closed: bool) -> None:
+    if closed:
+        raise ClientClosedError("the client is closed: make a new one")

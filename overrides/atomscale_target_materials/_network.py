@@ -1,0 +1,151 @@
+"""One deadline that every socket operation of a call obeys.
+
+httpx applies its timeouts to each read: a server that drips a byte a second holds a call for ever.
+httpcore hands the values of `request.extensions["timeout"]` on to the network stream as they are:
+so one `Deadline` travels there, and the streams below ask it what is left.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+
+WRITE_AT_ONCE = 16 * 1024
+
+
+class Deadline(float):
+    """The seconds left at the start, a plain timeout; `left()` tells those left now."""
+
+    def __new__(cls, seconds: float) -> "Deadline":
+        """Begins to run."""
+        deadline = super().__new__(cls, seconds)
+        deadline._end = time.monotonic() + seconds
+        return deadline
+
+    _end: float
+
+    def left(self) -> float:
+        """Seconds left now, zero or less when it has passed."""
+        return self._end - time.monotonic()
+
+    def or_raise(self, error: type[Exception]) -> float:
+        """Seconds left now, or `error` when it has passed."""
+        left = self.left()
+        if left <= 0:
+            raise error("the deadline has passed")
+        return left
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """The extensions of an `httpx.Request` that shall obey this deadline."""
+        return {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self)}
+
+
+class Stream(httpcore.NetworkStream):
+    """A network stream that obeys the deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        return self._stream.read(max_bytes, timeout.or_raise(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: Any = None) -> None:
+        # In pieces: the stream underneath grants its timeout to each send() anew.
+        for start in range(0, len(buffer), WRITE_AT_ONCE):
+            left = timeout.or_raise(httpcore.WriteTimeout)
+            self._stream.write(buffer[start : start + WRITE_AT_ONCE], left)
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None
+    ) -> httpcore.NetworkStream:
+        left = timeout.or_raise(httpcore.ConnectTimeout)
+        return Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class Backend(httpcore.NetworkBackend):
+    """Connects within the deadline; the addresses of a host share what is left."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        addresses = _addresses(host, port)
+        for index, address in enumerate(addresses):
+            share = timeout.or_raise(httpcore.ConnectTimeout) / (len(addresses) - index)
+            try:
+                return Stream(
+                    self._backend.connect_tcp(address, port, share, local_address, socket_options)
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                last = error
+        raise last
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(error) from error
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+class AsyncStream(httpcore.AsyncNetworkStream):
+    """As `Stream`, awaited."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        return await self._stream.read(max_bytes, timeout.or_raise(httpcore.ReadTimeout))
+
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:
+        await self._stream.write(buffer, timeout.or_raise(httpcore.WriteTimeout))
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None
+    ) -> httpcore.AsyncNetworkStream:
+        left = timeout.or_raise(httpcore.ConnectTimeout)
+        return AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class AsyncBackend(httpcore.AsyncNetworkBackend):
+    """As `Backend`, awaited: anyio races the addresses within the one timeout."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        left = timeout.or_raise(httpcore.ConnectTimeout)
+        return AsyncStream(
+            await self._backend.connect_tcp(host, port, left, local_address, socket_options)
+        )

@@ -1,0 +1,145 @@
+"""What each operation does, as generators that do no I/O: all decisions live here.
+
+A flow yields what it wants done (`Send`, `Sleep`), gets the outcome back, and returns its result or
+raises.
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from inspect import Signature
+from types import ModuleType
+from typing import Any, get_type_hints
+
+import atomscale_target_materials_api
+import msgspec
+from atomscale_target_materials_api import models
+from atomscale_target_materials_api.api.target_materials import (
+    add_target_material_layer as add_operation,
+)
+from atomscale_target_materials_api.api.target_materials import (
+    list_target_materials as list_operation,
+)
+from atomscale_target_materials_api.models import ElementDictCreate, Layer, LayerCreate
+from atomscale_target_materials_api.types import UNSET, Unset
+
+from . import _retry
+from ._codec import decode, failure_of, success_of
+from ._settings import Settings
+from ._steps import Flow, Request, Send, Sleep
+from ._wire import Mismatch, converter, plain
+from .stacks import TargetMaterials
+
+__all__ = ["UNSET", "Unset", "add_layer", "call", "list_target_materials"]
+
+
+def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any]) -> Flow[Any]:
+    """Sends one operation, again where that is safe, until it succeeds or the error is final."""
+    request = request_of(operation, parameters)
+    success = success_of(operation)
+    left, tries = settings.timeout, 0
+    while True:
+        outcome = yield Send(settings, request, left)
+        assert outcome is not None  # noqa: S101 - a driver answers a Send
+        tries += 1
+        error = failure_of(request, outcome, settings)
+        if error is None:
+            return decode(request, outcome, success, settings)
+        pause = _retry.pause(request, outcome, tries) if tries < settings.max_tries else None
+        if pause is None:
+            raise error
+        yield Sleep(pause)
+        left = outcome.left - pause
+
+
+def list_target_materials(settings: Settings) -> Flow[TargetMaterials]:
+    """All entries of the list (API reference, A1)."""
+    rows = yield from call(settings, list_operation, {})
+    return TargetMaterials(rows)
+
+
+def add_layer(settings: Settings, fields: Mapping[str, Any]) -> Flow[Layer]:
+    """Adds one layer (API reference, A2); `fields` holds UNSET for what was left out."""
+    return call(settings, add_operation, {"body": layer_create(fields)})
+
+
+def layer_create(fields: Mapping[str, Any]) -> LayerCreate:
+    """The request body of `add_layer`, checked; TypeError or ValueError naming the argument."""
+    given = {name: value for name, value in fields.items() if value is not UNSET}
+    _, body = _fitting(LayerCreate, given, "")
+    for symbol, amount in (body.element_dict or ElementDictCreate()).additional_properties.items():
+        if symbol not in _elements():
+            raise ValueError(
+                f"element_dict: {symbol!r:.60} is not the symbol of a chemical element"
+            )
+        if amount < 0:
+            raise ValueError(f"element_dict.{symbol}: an amount is not negative, got {amount!r}")
+    return body  # type: ignore[no-any-return]
+
+
+@cache
+def _elements() -> frozenset[str]:
+    spec = json.loads(files(atomscale_target_materials_api).joinpath("openapi.json").read_bytes())
+    return frozenset(spec["components"]["schemas"]["ElementDictCreate"]["propertyNames"]["enum"])
+
+
+def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
+    """The request of a generated operation; TypeError or ValueError names what does not fit."""
+    build, signature, hints = _shape(operation)
+    try:
+        signature.bind(**parameters)
+    except TypeError as error:
+        fault = str(error)
+    else:
+        fault = ""
+    if fault:
+        raise TypeError(f"{operation.__name__.rpartition('.')[2]}: {fault}")
+    for name, value in parameters.items():
+        if name != "body" and value is not UNSET:
+            _fitting(hints[name], value, name)
+    options = _built(build, parameters, hints)
+    if "json" in options:
+        body, _ = _fitting(hints["body"], options.pop("json"), "body")
+        options["content"] = msgspec.json.encode(body)
+    return Request(options.pop("method").upper(), options.pop("url"), options)
+
+
+@cache
+def _shape(operation: Any) -> tuple[Callable[..., dict[str, Any]], Signature, dict[str, Any]]:
+    build = getattr(operation, "_get_kwargs", None)
+    if build is None:
+        raise TypeError(
+            "operation: a module of atomscale_target_materials_api.api is needed, "
+            f"got {operation!r:.100}"
+        )
+    return build, inspect.signature(build), get_type_hints(build, localns=vars(models))
+
+
+def _built(
+    build: Callable[..., dict[str, Any]], parameters: Mapping[str, Any], hints: Mapping[str, Any]
+) -> dict[str, Any]:
+    try:
+        options = build(**parameters)
+    except AttributeError:
+        options = {}
+    if not options:
+        kind = type(parameters.get("body")).__name__
+        raise TypeError(f"body: expected {hints.get('body')}, got {kind}")
+    for name, value in parameters.items():
+        # As a part of the path these three would lead to another resource.
+        if value in ("", ".", "..") and build(**{**parameters, name: "x"})["url"] != options["url"]:
+            raise ValueError(f"{name}: {value!r} cannot be a part of the path")
+    return options
+
+
+def _fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:
+    """`value` in JSON's own types and as its hint has it; TypeError or ValueError tells where."""
+    try:
+        json_value = plain(value)
+        return json_value, converter(hint)(json_value)
+    except Mismatch as mismatch:
+        kind = ValueError if mismatch.is_value else TypeError
+        message = f"{(place + mismatch.path[1:]).lstrip('.')}: {mismatch.fault}"
+    raise kind(message)
