@@ -1,0 +1,114 @@
+"""A sandbox server: the API's two operations over real HTTP, on a real database (SQLite).
+
+For demos, for our tests and for yours. It is made from the shipped spec: every request and every
+answer is checked against `openapi.json`. Needs the extra `sandbox`.
+
+    from atomscale_target_materials import Client
+    from atomscale_target_materials.sandbox import Sandbox
+
+    with Sandbox() as sandbox, Client(sandbox.api_key, base_url=sandbox.base_url) as client:
+        print(client.list_target_materials().stacks())
+
+By itself: `python -m atomscale_target_materials.sandbox --port 8000 --db stacks.db`.
+
+Where the API reference is silent, these are the sandbox's own choices, not the provider's:
+
+- 401 without a key or with an unknown one; 403 for a key without the scope `read` (GET) or
+  `write` (all else); 422 in FastAPI's form for a body that the spec does not allow; 404 for an
+  unknown `sample_id`; 409 for a taken position or a taken `id`; 501 for an operation of the spec
+  that it does not implement. A layer is added with 201.
+- A layer without `sample_id` is stored unlinked and not listed.
+- The `id` of a list entry is that of the target material, so entries of one sample share it; a
+  layer's record has an `id` of its own. No `id` ever equals a `sample_id`.
+- `element_dict` is filled in from a composition that can be read as a formula, `space_group` and
+  `mp_id` for a few known materials.
+- Entries come in the order in which they were added, with a few undocumented fields; one target
+  material has no layers.
+"""
+
+import socket
+import threading
+from os import PathLike
+from types import TracebackType
+from typing import Self
+
+try:
+    import uvicorn
+
+    from ._app import application
+    from ._contract import load_spec
+    from ._store import Store
+except ImportError as error:
+    raise ImportError(
+        "the sandbox needs an extra: pip install 'atomscale-target-materials[sandbox]'"
+    ) from error
+
+__all__ = ["Sandbox"]
+
+
+class Sandbox:
+    """A sandbox server on a loopback port, in a thread of its own, while the `with` block lasts.
+
+    Args:
+        path: SQLite file that keeps the stacks; None: in memory, seeded anew.
+        port: TCP port on 127.0.0.1; 0: a free one.
+
+    Attributes:
+        api_key: A key with the scopes `read` and `write`.
+        read_only_api_key: A key with the scope `read` alone.
+    """
+
+    api_key = "sandbox-key-for-read-and-write"
+    read_only_api_key = "sandbox-key-for-read-only"
+
+    def __init__(self, path: str | PathLike[str] | None = None, *, port: int = 0) -> None:
+        self._path = path
+        self._port = port
+
+    @property
+    def base_url(self) -> str:
+        """Address of the running server, for example `http://127.0.0.1:8000`."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> Self:
+        """Starts to serve; `with` does it."""
+        spec = load_spec()
+        symbols = spec["components"]["schemas"]["ElementDictCreate"]["propertyNames"]["enum"]
+        self._socket = socket.create_server(("127.0.0.1", self._port))
+        self._port = self._socket.getsockname()[1]
+        self._store = Store(self._path, frozenset(symbols))
+        scopes = {
+            self.api_key: frozenset({"read", "write"}),
+            self.read_only_api_key: frozenset({"read"}),
+        }
+        config = uvicorn.Config(
+            application(spec, self._store, scopes),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="sandbox", daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stops to serve and closes the database; `with` does it."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

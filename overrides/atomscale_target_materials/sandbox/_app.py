@@ -1,0 +1,96 @@
+"""The sandbox's HTTP side: an ASGI application made from the spec."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ._contract import Operation, faults, operations_of
+from ._store import Refusal, Store
+
+Scopes = Mapping[str, frozenset[str]]
+"""API key -> what it may do."""
+
+# What implements an operation: the request's body -> status and body of the answer.
+HANDLERS: dict[str, Callable[[Store, Any], tuple[int, Any]]] = {
+    "list_target_materials": lambda store, _: (200, store.rows()),
+    "add_target_material_layer": lambda store, layer: (201, store.add(layer)),
+}
+
+
+def application(spec: dict[str, Any], store: Store, scopes: Scopes) -> Starlette:
+    """Serves the operations of `spec`; each request and each answer is checked against it."""
+    key_header = spec["components"]["securitySchemes"]["ApiKey"]["name"]
+
+    def route(operation: Operation) -> Route:
+        async def endpoint(request: Request) -> Response:
+            try:
+                _authorize(operation, scopes.get(request.headers.get(key_header, "")))
+                status, answer = await _carry_out(operation, request, store)
+            except Refusal as refusal:
+                status, answer = refusal.status, {"detail": refusal.detail}
+            return _checked(operation, status, answer)
+
+        return Route(operation.path, endpoint, methods=[operation.method])
+
+    app = Starlette(
+        routes=[route(operation) for operation in operations_of(spec)],
+        exception_handlers={HTTPException: _no_operation},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _authorize(operation: Operation, scopes: frozenset[str] | None) -> None:
+    if scopes is None:
+        raise Refusal(401, "the API key is missing or unknown")
+    scope = "read" if operation.method == "GET" else "write"
+    if scope not in scopes:
+        raise Refusal(403, f"the API key lacks the scope {scope!r}")
+
+
+async def _carry_out(operation: Operation, request: Request, store: Store) -> tuple[int, Any]:
+    handler = HANDLERS.get(operation.operation_id)
+    if handler is None:
+        raise Refusal(501, f"the sandbox does not implement {operation.operation_id}")
+    body = None
+    if operation.body is not None:
+        body = _parsed(await request.body())
+        found = faults(operation.body, body)
+        if found:
+            raise Refusal(422, found)
+    return await run_in_threadpool(handler, store, body)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        fault = {"loc": ["body"], "msg": f"invalid JSON: {error}", "type": "json_invalid"}
+    raise Refusal(422, [fault])
+
+
+def _checked(operation: Operation, status: int, answer: Any) -> Response:
+    validator = operation.answers.get(status)
+    fault = None if status == 501 else f"{status} is not documented"
+    if validator is not None:
+        fault = next((error.message for error in validator.iter_errors(answer)), None)
+    if fault:
+        detail = f"the sandbox made an answer that the spec does not allow: {fault}"
+        status, answer = 500, {"detail": detail}
+    return _json(status, answer)
+
+
+async def _no_operation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    return _json(error.status_code, {"detail": error.detail})
+
+
+def _json(status: int, answer: Any) -> Response:
+    return Response(msgspec.json.encode(answer), status, media_type="application/json")

@@ -1,0 +1,74 @@
+"""The shipped `openapi.json` as the judge of requests and answers: no shape is written twice."""
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import atomscale_target_materials_api
+import attrs
+import jsonschema_rs
+
+
+@attrs.frozen
+class Operation:
+    """One operation of the spec."""
+
+    operation_id: str
+    method: str
+    path: str
+    body: jsonschema_rs.Draft202012Validator | None
+    answers: dict[int, jsonschema_rs.Draft202012Validator | None]
+    """Documented status -> validator of the body; None: no body."""
+
+
+def load_spec() -> dict[str, Any]:
+    """The spec that is shipped with the generated package."""
+    text = files(atomscale_target_materials_api).joinpath("openapi.json").read_text("utf-8")
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def operations_of(spec: dict[str, Any]) -> Iterator[Operation]:
+    """Its operations, ready to judge."""
+    for path, item in spec["paths"].items():
+        for method in item.keys() & {"get", "put", "post", "delete", "patch", "head", "options"}:
+            operation = item[method]
+            answers = operation["responses"].items()
+            yield Operation(
+                operation["operationId"],
+                method.upper(),
+                path,
+                _validator(spec, operation.get("requestBody")),
+                {int(status): _validator(spec, answer) for status, answer in answers},
+            )
+
+
+def _validator(
+    spec: dict[str, Any], message: dict[str, Any] | None
+) -> jsonschema_rs.Draft202012Validator | None:
+    while message and "$ref" in message:
+        *_, section, name = message["$ref"].split("/")
+        message = spec["components"][section][name]
+    if not message or "content" not in message:
+        return None
+    schema = message["content"]["application/json"]["schema"]
+    return jsonschema_rs.Draft202012Validator({**schema, "components": spec["components"]})
+
+
+def faults(validator: jsonschema_rs.Draft202012Validator, body: Any) -> list[dict[str, Any]]:
+    """What is wrong with a request body, in FastAPI's form; empty when nothing is."""
+    return [_fault(error) for error in validator.iter_errors(body)]
+
+
+def _fault(error: jsonschema_rs.ValidationError) -> dict[str, Any]:
+    kind: Any = error.kind
+    place = [*error.instance_path]
+    if kind.name == "anyOf":
+        # The first form is the one that was meant: the other is null.
+        inner = _fault(kind.context[0][0])
+        return {**inner, "loc": max(inner["loc"], ["body", *place], key=len)}
+    if kind.name == "required":
+        place.append(kind.property)
+    if kind.name == "additionalProperties":
+        place.append(kind.unexpected[0])
+    return {"loc": ["body", *place], "msg": error.message, "type": kind.name}
