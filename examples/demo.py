@@ -17,7 +17,9 @@ def main() -> None:
         for stack in client.list_target_materials().stacks():
             show(stack)
 
-        print("\nadd_layer(layer_id=2, sample_id=42, composition_string='SrTiO3', orientation='001')")
+        print(
+            "\nadd_layer(layer_id=2, sample_id=42, composition_string='SrTiO3', orientation='001')"
+        )
         layer = client.add_layer(
             layer_id=2, sample_id=42, composition_string="SrTiO3", orientation="001"
         )

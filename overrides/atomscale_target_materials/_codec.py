@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
+
 from atomscale_target_materials_api.errors import UnexpectedStatus
 from atomscale_target_materials_api.models import Error
 
@@ -115,22 +116,23 @@ UNKNOWN = " Whether the write was carried out is unknown: look before you send i
 
 def decode(request: Request, outcome: Outcome, success: Success, settings: Settings) -> Any:
     """The value of a complete answer with a status of 2xx, or APIResponseValidationError."""
-    path = None
+    path = ""
     try:
         return _value_of(outcome, success)
     except Mismatch as mismatch:
-        fault, path = mismatch.fault, mismatch.path
+        fault = _clean(mismatch.fault, settings)
+        path = _clean(mismatch.path, settings)
     except RecursionError:
         fault = "it is nested too deeply"
     except ValueError as error:
         # Malformed JSON or UTF-8; msgspec appends a path where it has one.
-        fault, path = _split_path(str(error))
-    place = "" if path in (None, "$") else f" at {path}"
-    text = _clean(f"{fault}{place}", settings)
+        fault, _, path = _clean(str(error), settings).partition(" - at `")
+    path = path.rstrip("`")
+    place = f" at {path}" if path not in ("", "$") else ""
     raise APIResponseValidationError(
-        f"{request} answered {outcome.status}, but not what the API describes: {text}. "
+        f"{request} answered {outcome.status}, but not what the API describes: {fault}{place}. "
         "The answer is in the error's .body." + ("" if request.is_safe else UNKNOWN),
-        path=path and _clean(path, settings),
+        path=path or None,
         body=settings.key.scrub_bytes(bytes(outcome.content)),
         outcome_unknown=not request.is_safe,
     )
@@ -150,11 +152,6 @@ def _value_of(outcome: Outcome, success: Success) -> Any:
     if not outcome.content:
         raise ValueError("the body is empty")
     return converter(success.hint)(msgspec.json.decode(outcome.content))
-
-
-def _split_path(message: str) -> tuple[str, str | None]:
-    fault, _, path = message.partition(" - at `")
-    return fault, path.rstrip("`") or None
 
 
 def _status_error(

@@ -8,11 +8,10 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.metadata import version
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
 import httpcore
 import httpx
@@ -49,20 +48,21 @@ def _http_request(step: Send, deadline: Deadline) -> httpx.Request:
         "User-Agent": _user_agent(),
     }
     options = dict(step.request.options)
-    request = httpx.Request(
-        step.request.method,
-        step.settings.base_url + step.request.url,
-        headers={**options.pop("headers", {}), **fixed},
-        extensions=deadline.extensions,
-        **options,
-    )
+    headers = {**options.pop("headers", {}), **fixed}
+    url = step.settings.base_url + step.request.url
+    try:
+        request = httpx.Request(
+            step.request.method, url, headers=headers, extensions=deadline.extensions, **options
+        )
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{step.request.method}: {error}") from None
     # Last, where nothing can fail any more: a traceback of the lines above shows no key.
     request.headers["X-API-KEY"] = step.settings.key.reveal()
     return request
 
 
 class _Exchange:
-    """What is learned of one answer while it comes in."""
+    """What is learned of one answer while it comes in; what goes wrong inside becomes a failure."""
 
     def __init__(self, step: Send) -> None:
         self.deadline = Deadline(step.left)
@@ -80,15 +80,18 @@ class _Exchange:
         self.body = Body(self.headers.get("content-encoding", ""), self.limit)
         return self.body
 
-    @contextmanager
-    def watch(self) -> Iterator[None]:
-        """Turns what goes wrong inside into a failure."""
-        try:
-            yield
-        except Unreadable as error:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, Unreadable):
             self.failure = Failure(str(error), APIResponseValidationError, passing=False)
-        except NETWORK as error:
+        elif isinstance(error, NETWORK):
             self.failure = _failure(error)
+        elif error is not None:
+            # Ctrl-C, a cancellation: it goes on, but without the frames that hold the key.
+            error.with_traceback(None)
+        return self.failure is not None
 
     def outcome(self) -> Outcome:
         """What came of it."""
@@ -124,6 +127,7 @@ class Driver:
     """Runs flows on a sync transport."""
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
+        _refuse_unless(transport, httpx.BaseTransport)
         self._transport = transport
         self._sleep: Callable[[float], None] = time.sleep
         self._closed = False
@@ -142,8 +146,7 @@ class Driver:
         if isinstance(step, Sleep):
             self._sleep(step.seconds)
             return None
-        exchange = _Exchange(step)
-        with exchange.watch():
+        with _Exchange(step) as exchange:
             response = self._transport.handle_request(exchange.request)
             try:
                 body = exchange.begin(response)
@@ -164,6 +167,7 @@ class AsyncDriver:
     """Runs the same flows on an async transport."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        _refuse_unless(transport, httpx.AsyncBaseTransport)
         self._transport = transport
         self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._closed = False
@@ -182,8 +186,7 @@ class AsyncDriver:
         if isinstance(step, Sleep):
             await self._sleep(step.seconds)
             return None
-        exchange = _Exchange(step)
-        with exchange.watch():
+        with _Exchange(step) as exchange:
             response = await self._transport.handle_async_request(exchange.request)
             try:
                 body = exchange.begin(response)
@@ -198,6 +201,11 @@ class AsyncDriver:
         """As `Driver.close`, awaited."""
         self._closed = True
         await self._transport.aclose()
+
+
+def _refuse_unless(transport: object, kind: type) -> None:
+    if not isinstance(transport, kind):
+        raise TypeError(f"transport: an httpx.{kind.__name__} is needed, got {type(transport)}")
 
 
 def _refuse_when(closed: bool) -> None:

@@ -13,8 +13,9 @@ from inspect import Signature
 from types import ModuleType
 from typing import Any, get_type_hints
 
-import atomscale_target_materials_api
 import msgspec
+
+import atomscale_target_materials_api
 from atomscale_target_materials_api import models
 from atomscale_target_materials_api.api.target_materials import (
     add_target_material_layer as add_operation,

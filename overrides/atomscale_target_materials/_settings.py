@@ -1,17 +1,16 @@
 """What a client was told: argument, else environment, else default. Checked before any I/O."""
 
 import ipaddress
-import json
 import numbers
 import os
 import re
 import warnings
 from collections.abc import Mapping
-from typing import NoReturn
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
 
+from ._secrets import Secret
 from .errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.atomscale.ai"
@@ -22,41 +21,6 @@ DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 KEY_VARIABLES = ("ATOMSCALE_API_KEY", "AS_API_KEY")
 BASE_URL_VARIABLES = ("ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT")
-
-
-class Secret:
-    """A text that shows itself only on request: not in a repr, nor in a pickle."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return self._text
-
-    def scrub(self, text: str) -> str:
-        """`text` without this secret, be it plain, JSON-escaped or percent-encoded."""
-        for form in self._forms():
-            text = text.replace(form, "[redacted]")
-        return text
-
-    def scrub_bytes(self, body: bytes) -> bytes:
-        """As `scrub`, of bytes."""
-        for form in self._forms():
-            body = body.replace(form.encode(), b"[redacted]")
-        return body
-
-    def _forms(self) -> list[str]:
-        plain = self._text
-        return [plain, json.dumps(plain)[1:-1], quote(plain, safe=""), quote(plain)]
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an API key is never pickled")
 
 
 def _finite(_: object, attribute: "attrs.Attribute[float]", seconds: float) -> None:
@@ -92,16 +56,16 @@ class Settings:
     @classmethod
     def resolve(
         cls,
-        api_key: str | None,
+        key: Secret | None,
         base_url: str | None,
         timeout: float,
         max_tries: int,
         max_response_bytes: int,
     ) -> "Settings":
         """From a client's arguments and the environment."""
-        key, key_source = _find_key(api_key, os.environ)
+        key, key_source = _find_key(key, os.environ)
         return cls(
-            key=Secret(_checked_key(key, key_source)),
+            key=_checked_key(key, key_source),
             key_source=key_source,
             base_url=_checked_base_url(*_find_base_url(base_url, os.environ)),
             timeout=timeout,
@@ -110,38 +74,43 @@ class Settings:
         )
 
 
-def _find_key(argument: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
+def _find_key(argument: Secret | None, environ: Mapping[str, str]) -> tuple[Secret, str]:
     if argument is not None:
         return argument, "the api_key argument"
-    found = {name: key for name in KEY_VARIABLES if (key := environ.get(name, "").strip())}
+    found = {name: Secret(environ[name]) for name in KEY_VARIABLES if environ.get(name, "").strip()}
     if not found:
         raise ConfigurationError(
             "no API key: pass api_key=..., or set the environment variable ATOMSCALE_API_KEY "
             "(or AS_API_KEY)"
         )
-    if len(set(found.values())) > 1:
+    if len({key.reveal().strip() for key in found.values()}) > 1:
         warnings.warn(
             "ATOMSCALE_API_KEY and AS_API_KEY are both set and differ: ATOMSCALE_API_KEY is used",
-            stacklevel=5,
+            stacklevel=4,
         )
     source = next(iter(found))
     return found[source], f"the environment variable {source}"
 
 
-def _checked_key(key: str, source: str) -> str:
+def _checked_key(key: Secret, source: str) -> Secret:
+    fault = _fault_of_key(key.reveal())
+    if fault:
+        raise ConfigurationError(f"the API key from {source} {fault}")
+    return Secret(key.reveal().strip())
+
+
+def _fault_of_key(key: object) -> str | None:
+    """It returns what it finds: were it to raise, its frame would show the key."""
     if not isinstance(key, str):
-        raise ConfigurationError(
-            f"the API key from {source} must be a str, not {type(key).__name__}"
+        return f"must be a str, not {type(key).__name__}"
+    if not key.strip():
+        return "is empty"
+    if not (key.strip().isascii() and key.strip().isprintable()):
+        return (
+            "has characters that no key has (printable ASCII only): copy it again, perhaps "
+            "something came along with it"
         )
-    key = key.strip()
-    if not key:
-        raise ConfigurationError(f"the API key from {source} is empty")
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError(
-            f"the API key from {source} has characters that no key has (printable ASCII only): "
-            "copy it again, perhaps something came along with it"
-        )
-    return key
+    return None
 
 
 def _find_base_url(argument: str | None, environ: Mapping[str, str]) -> tuple[str, str]:

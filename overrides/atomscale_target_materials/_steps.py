@@ -45,9 +45,9 @@ class Sleep:
 
 @attrs.frozen
 class Failure:
-    """Why there is no answer, or not all of it."""
+    """Why there is no answer, or not all of it. A reason may quote a server: not in the repr."""
 
-    reason: str
+    reason: str = attrs.field(repr=False)
     error: type[AtomscaleError] = APIConnectionError
     sent: bool = True
     """False when certainly no byte of the request left."""

@@ -1,12 +1,14 @@
 """Our httpx transports, and the reading of an answer's body within its size limit."""
 
+import asyncio
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import httpcore
 import httpx
+from httpcore import AsyncConnectionPool as _AsyncPool
 
 from ._network import AsyncBackend, Backend
 from .errors import ConfigurationError
@@ -73,6 +75,8 @@ class Body:
 
 def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLContext | None:
     """The user's own, else httpx's default, which honours SSL_CERT_FILE and SSL_CERT_DIR."""
+    if given is not None and not isinstance(given, ssl.SSLContext):
+        raise TypeError(f"ssl_context: an ssl.SSLContext is needed, got {type(given)}")
     if given is not None or not base_url.startswith("https:"):
         return given
     try:
@@ -134,20 +138,40 @@ class _AsyncBody(httpx.AsyncByteStream):
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """As `Transport`, awaited."""
+    """As `Transport`, awaited; each event loop that meets it has a pool of its own."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context, network_backend=AsyncBackend(), **POOL
-        )
+        self._ssl_context = ssl_context
+        self._pools: dict[asyncio.AbstractEventLoop, tuple[_AsyncPool, AsyncGenerator[None]]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `Transport.handle_request`."""
-        response = await self._pool.handle_async_request(_core(request))
+        pool = await self._pool_of(asyncio.get_running_loop())
+        response = await pool.handle_async_request(_core(request))
         return httpx.Response(
             response.status, headers=response.headers, stream=_AsyncBody(response)
         )
 
+    async def _pool_of(self, loop: asyncio.AbstractEventLoop) -> _AsyncPool:
+        if loop not in self._pools:
+            pool = _AsyncPool(self._ssl_context, network_backend=AsyncBackend(), **POOL)
+            self._pools[loop] = pool, self._life_of(pool, loop)
+            await anext(self._pools[loop][1])
+        return self._pools[loop][0]
+
+    async def _life_of(
+        self, pool: _AsyncPool, loop: asyncio.AbstractEventLoop
+    ) -> AsyncGenerator[None]:
+        # A loop closes the async generators that began in it before it ends (`asyncio.run` does):
+        # so the connections of a loop are closed while it still runs, whoever forgets to.
+        try:
+            yield
+        finally:
+            self._pools.pop(loop)
+            await pool.aclose()
+
     async def aclose(self) -> None:
-        """Closes all connections."""
-        await self._pool.aclose()
+        """Closes the connections of this event loop; those of others are closed when they end."""
+        _, life = self._pools.get(asyncio.get_running_loop(), (None, None))
+        if life is not None:
+            await life.aclose()

@@ -17,6 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
+
 from atomscale_target_materials_api import models
 from atomscale_target_materials_api.types import UNSET, Unset
 
@@ -196,7 +197,7 @@ def _step(convert: Convert, value: Any, step: str | int) -> Any:
 
 
 def _union(hints: Iterable[Any]) -> Convert:
-    members = [converter(hint) for hint in hints if hint is not Unset]
+    members = [converter(hint) for hint in hints if hint not in (Unset, NoneType)]
     nullable = NoneType in hints
 
     def convert(value: Any) -> Any:
@@ -209,6 +210,7 @@ def _union(hints: Iterable[Any]) -> Convert:
             except Mismatch as mismatch:
                 mismatches.append(mismatch)
         if not fits:
+            # The member that was read furthest is the one that was meant.
             raise max(mismatches, key=lambda mismatch: len(mismatch.steps))
         return min(fits, key=_unknown_fields)
 

@@ -7,11 +7,13 @@ from typing import Any, Self
 
 import attrs
 import httpx
+
 from atomscale_target_materials_api.models import ElementDict, ElementDictCreate, Layer
 
 from . import _operations
 from ._drivers import AsyncDriver, Driver
 from ._operations import UNSET, Unset
+from ._secrets import Secret
 from ._settings import (
     DEFAULT_MAX_RESPONSE_BYTES,
     DEFAULT_MAX_TRIES,
@@ -119,7 +121,9 @@ class Client(_Client):
         ssl_context: ssl.SSLContext | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._settings = Settings.resolve(api_key, base_url, timeout, max_tries, max_response_bytes)
+        # From here on no frame, and so no traceback, holds the key as a plain text.
+        key, api_key = Secret.of(api_key), None
+        self._settings = Settings.resolve(key, base_url, timeout, max_tries, max_response_bytes)
         self._portable = ssl_context is None and transport is None
         if transport is None:
             transport = Transport(ssl_context_for(self._settings.base_url, ssl_context))
@@ -249,7 +253,9 @@ class AsyncClient(_Client):
         ssl_context: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._settings = Settings.resolve(api_key, base_url, timeout, max_tries, max_response_bytes)
+        # From here on no frame, and so no traceback, holds the key as a plain text.
+        key, api_key = Secret.of(api_key), None
+        self._settings = Settings.resolve(key, base_url, timeout, max_tries, max_response_bytes)
         self._portable = ssl_context is None and transport is None
         if transport is None:
             transport = AsyncTransport(ssl_context_for(self._settings.base_url, ssl_context))

@@ -10,6 +10,7 @@ from operator import eq
 from typing import TYPE_CHECKING, TypeVar, overload
 
 import attrs
+
 from atomscale_target_materials_api.types import Unset
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
-import atomscale_target_materials_api
 import attrs
 import jsonschema_rs
+
+import atomscale_target_materials_api
 
 
 @attrs.frozen

@@ -1,0 +1,59 @@
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from atomscale_target_materials import AsyncClient, Client
+from atomscale_target_materials.sandbox import Sandbox
+
+KEY = "sk-test-0123456789abcdef"
+
+
+class Caller:
+    """Makes the same call on the sync and on the async client; pauses are noted, not slept."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.pauses: list[float] = []
+
+    def __call__(self, call: Callable[[Any], Any], key: str | None = KEY, **options: Any) -> Any:
+        return (
+            self._sync(call, key, options)
+            if self.kind == "sync"
+            else asyncio.run(self._async(call, key, options))
+        )
+
+    def _sync(self, call: Callable[[Any], Any], key: str | None, options: dict[str, Any]) -> Any:
+        with Client(key, **options) as client:
+            client._driver._sleep = self.pauses.append
+            return call(client)
+
+    async def _async(
+        self, call: Callable[[Any], Any], key: str | None, options: dict[str, Any]
+    ) -> Any:
+        async def note(seconds: float) -> None:
+            self.pauses.append(seconds)
+
+        async with AsyncClient(key, **options) as client:
+            client._driver._sleep = note
+            return await call(client)
+
+
+@pytest.fixture(params=["sync", "async"])
+def caller(request: pytest.FixtureRequest) -> Caller:
+    return Caller(request.param)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "ATOMSCALE_API_KEY", "AS_API_KEY", "ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT",
+    ):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox

@@ -1,0 +1,139 @@
+"""A scripted server on loopback: each connection runs a script, which may misbehave as it likes."""
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+Script = Callable[["Peer"], None]
+LIMIT = 15.0
+
+
+class Peer:
+    """The server's end of one connection."""
+
+    def __init__(self, sock: socket.socket, server: "Server") -> None:
+        self.sock = sock
+        self.server = server
+
+    def request(self) -> bytes:
+        """Reads one whole request and records it; b"" when the client has closed."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            more = self.sock.recv(65536)
+            if not more:
+                return b""
+            data += more
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = int(header(head, "content-length") or 0)
+        while len(body) < length:
+            body += self.sock.recv(65536)
+        self.server.requests.append(head + b"\r\n\r\n" + body)
+        return self.server.requests[-1]
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def drip(self, data: bytes) -> None:
+        """A byte a second, until the server stops or the client goes."""
+        for index in range(len(data)):
+            self.send(data[index : index + 1])
+            if self.server.stopping.wait(1.0):
+                return
+
+    def hang(self) -> None:
+        self.server.stopping.wait(LIMIT)
+
+
+class Server:
+    """Serves while the `with` block lasts, and records what came in."""
+
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.stopping = threading.Event()
+        self._script = script
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def base_url(self) -> str:
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
+
+    def _accept(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        sock.settimeout(LIMIT)
+        with contextlib.suppress(OSError):
+            if self._tls:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+            self._script(Peer(sock, self))
+        sock.close()
+
+    def __enter__(self) -> Self:
+        self._threads.append(threading.Thread(target=self._accept, daemon=True))
+        self._threads[0].start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stopping.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def header(head: bytes, name: str) -> str | None:
+    """A request's or answer's header."""
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.strip().lower() == name.encode():
+            return value.strip().decode()
+    return None
+
+
+def answer(
+    status: int | str = 200,
+    body: Any = b"",
+    *,
+    content_type: str | None = "application/json",
+    **headers: str,
+) -> bytes:
+    """The bytes of an answer; a body that is no bytes is sent as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} X", f"content-length: {len(content)}"]
+    if content_type is not None:
+        lines.append(f"content-type: {content_type}")
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+
+
+def replies(*answers: bytes) -> Script:
+    """Answers request after request, over all connections; the last answer is repeated."""
+    rest: Iterator[bytes] = iter(answers)
+    last = answers[-1]
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            peer.send(next(rest, last))
+
+    return script

@@ -1,0 +1,261 @@
+import json
+import pickle
+from fractions import Fraction
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atomscale_target_materials import AsyncClient, Client, ConfigurationError
+from atomscale_target_materials._secrets import Secret
+from atomscale_target_materials._settings import Settings
+
+VARIABLES = ("ATOMSCALE_API_KEY", "AS_API_KEY", "ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT")
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+TRANSPORT = httpx.MockTransport(lambda _: httpx.Response(204))
+
+
+def resolve(**arguments: Any) -> Settings:
+    return Client(**{"api_key": "key-1", "transport": TRANSPORT, **arguments})._settings
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+ARGUMENT = "the api_key argument"
+FIRST, SECOND = (f"the environment variable {name}" for name in VARIABLES[:2])
+
+
+@pytest.mark.parametrize(
+    ("argument", "variables", "key", "source"),
+    [
+        ("a", {}, "a", ARGUMENT),
+        (" a\r\n", {}, "a", ARGUMENT),
+        ("two words", {}, "two words", ARGUMENT),
+        ("a", {"ATOMSCALE_API_KEY": "b", "AS_API_KEY": "c"}, "a", ARGUMENT),
+        (None, {"ATOMSCALE_API_KEY": " b\n"}, "b", FIRST),
+        (None, {"AS_API_KEY": "c"}, "c", SECOND),
+        (None, {"ATOMSCALE_API_KEY": " ", "AS_API_KEY": "c"}, "c", SECOND),
+        (None, {"ATOMSCALE_API_KEY": "b", "AS_API_KEY": ""}, "b", FIRST),
+        (None, {"ATOMSCALE_API_KEY": "b", "AS_API_KEY": " b "}, "b", FIRST),
+    ],
+)
+def test_where_the_key_comes_from(
+    monkeypatch: pytest.MonkeyPatch,
+    argument: str | None,
+    variables: dict[str, str],
+    key: str,
+    source: str,
+) -> None:
+    set_all(monkeypatch, variables)
+    settings = resolve(api_key=argument)
+    assert (settings.key.reveal(), settings.key_source) == (key, source)
+
+
+@pytest.mark.parametrize("variables", [{}, {"ATOMSCALE_API_KEY": "", "AS_API_KEY": " \t"}], ids=str)
+def test_without_a_key_the_error_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    set_all(monkeypatch, variables)
+    with pytest.raises(ConfigurationError, match=r"no API key: pass api_key=.*ATOMSCALE_API_KEY"):
+        resolve(api_key=None)
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("NEEDLE\nx", "characters that no key has"),
+        ("NEEDLE\x00", "characters that no key has"),
+        ("NEEDLE\x7f", "characters that no key has"),
+        ("NEEDLE\ufeff", "characters that no key has"),
+        ("NEEDLEé", "characters that no key has"),
+        ("NEEDLE\ud800", "characters that no key has"),
+        (b"NEEDLE", "must be a str, not bytes"),
+        (["NEEDLE"], "must be a str, not list"),
+    ],
+    ids=ascii,
+)
+def test_a_key_that_is_refused_is_not_repeated(key: Any, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault) as caught:
+        resolve(api_key=key)
+    assert str(caught.value).startswith(f"the API key from {ARGUMENT} ")
+    assert "NEEDLE" not in repr(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_a_refused_key_of_the_environment_is_traced_to_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AS_API_KEY", "NEEDLEé")
+    with pytest.raises(ConfigurationError, match="environment variable AS_API_KEY") as caught:
+        resolve(api_key=None)
+    assert "NEEDLE" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_two_keys_that_differ_give_a_warning_at_the_users_line(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Client] | type[AsyncClient]
+) -> None:
+    set_all(monkeypatch, {"ATOMSCALE_API_KEY": "NEEDLE1", "AS_API_KEY": "NEEDLE2"})
+    with pytest.warns(
+        UserWarning, match="both set and differ: ATOMSCALE_API_KEY is used"
+    ) as caught:
+        kind(transport=TRANSPORT)
+    assert [each.filename for each in caught] == [__file__]
+    assert "NEEDLE" not in str(caught[0].message)
+
+
+DEFAULT = "https://api.atomscale.ai"
+
+
+@pytest.mark.parametrize(
+    ("argument", "variables", "base_url"),
+    [
+        (None, {}, DEFAULT),
+        ("https://a.example", {"ATOMSCALE_API_ENDPOINT": "https://b"}, "https://a.example"),
+        (None, {"ATOMSCALE_API_ENDPOINT": " https://b\n", "AS_API_ENDPOINT": "x"}, "https://b"),
+        (None, {"ATOMSCALE_API_ENDPOINT": "", "AS_API_ENDPOINT": "https://c/"}, "https://c"),
+        (None, {"ATOMSCALE_API_ENDPOINT": " ", "AS_API_ENDPOINT": "\t"}, DEFAULT),
+        ("https://a.example/", {}, "https://a.example"),
+        ("https://a.example/lab/v1", {}, "https://a.example/lab/v1"),
+        ("https://a.example/lab/v1/", {}, "https://a.example/lab/v1"),
+        ("https://a.example:8443/x@y", {}, "https://a.example:8443/x@y"),
+        ("https://10.0.0.1", {}, "https://10.0.0.1"),
+        ("https://[2001:db8::1]:444", {}, "https://[2001:db8::1]:444"),
+        ("http://localhost:8000", {}, "http://localhost:8000"),
+        ("http://LOCALHOST", {}, "http://LOCALHOST"),
+        ("http://127.0.0.1:1/p/", {}, "http://127.0.0.1:1/p"),
+        ("http://127.8.9.1", {}, "http://127.8.9.1"),
+        ("http://[::1]:8000/", {}, "http://[::1]:8000"),
+    ],
+)
+def test_which_base_url_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+    argument: str | None,
+    variables: dict[str, str],
+    base_url: str,
+) -> None:
+    set_all(monkeypatch, variables)
+    assert resolve(base_url=argument).base_url == base_url
+
+
+CHARACTERS, HOST, PORT = "white space, control", "no valid host", "invalid (host or )?port"
+PLAIN, QUERY, DOTS = "in plain text", "query or fragment", r"has \. or \.\. in its path"
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        (5, "must be a str, not int"),
+        ("", CHARACTERS),
+        (" https://a", CHARACTERS),
+        ("https://a/b c", CHARACTERS),
+        ("https://a\r\nX: y", CHARACTERS),
+        ("https://a\x7f", CHARACTERS),
+        ("https://ä.example", CHARACTERS),
+        ("https://a\\@b", CHARACTERS),
+        ("api.atomscale.ai", "does not begin with https://"),
+        ("ftp://a.example", "does not begin with https://"),
+        ("https://", HOST),
+        ("https:///path", HOST),
+        ("https:a.example", HOST),
+        ("https://a*b", HOST),
+        ("https://[::1", PORT),
+        ("https://a:", PORT),
+        ("https://a:0", PORT),
+        ("https://a:65536", PORT),
+        ("https://u@a.example", "user info"),
+        ("https://u:NEEDLE@a.example", "user info"),
+        ("https://a/?NEEDLE=1", QUERY),
+        ("https://a?", QUERY),
+        ("https://a/#x", QUERY),
+        ("https://a#", QUERY),
+        ("https://a/../b", DOTS),
+        ("http://10.0.0.1", PLAIN),
+        ("http://example.com", PLAIN),
+        ("http://127.0.0.1.evil.com", PLAIN),
+        ("http://localhost.evil.com", PLAIN),
+        ("http://0.0.0.0", PLAIN),
+    ],
+    ids=ascii,
+)
+def test_a_base_url_that_is_refused(url: Any, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault) as caught:
+        resolve(base_url=url)
+    assert str(caught.value).startswith("the base URL from the base_url argument ")
+    assert "NEEDLE" not in repr(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+@pytest.mark.parametrize("name", VARIABLES[2:])
+def test_a_refused_base_url_is_traced_to_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "http://example.com")
+    with pytest.raises(ConfigurationError, match=f"from the environment variable {name} would"):
+        resolve()
+
+
+COUNTS = ("max_tries", "max_response_bytes")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("timeout", each) for each in (1, 0.01, 1e6, Fraction(1, 3), np.float32(2.5), np.int64(3))]
+    + [(name, each) for name in COUNTS for each in (1, 10**9, np.int64(3), np.uint8(1))],
+)
+def test_a_limit_that_is_taken(name: str, value: Any) -> None:
+    assert getattr(resolve(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [("timeout", each, TypeError) for each in (None, True, "5", 1j, np.True_)]
+    + [("timeout", each, ValueError) for each in (0, -1, 1e7, float("inf"), float("nan"), 10**400)]
+    + [(name, each, TypeError) for name in COUNTS for each in (None, True, "5", 2.0, np.True_)]
+    + [(name, each, ValueError) for name in COUNTS for each in (0, -1, np.int64(0))],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_limit_that_is_refused(name: str, value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"^{name}: "):
+        resolve(**{name: value})
+
+
+def test_settings_do_not_show_the_key() -> None:
+    settings = resolve(api_key="NEEDLE")
+    assert "NEEDLE" not in f"{settings} {settings!r} {settings.key} {settings.key!r}"
+
+
+def test_a_key_is_never_pickled() -> None:
+    for held in (Secret("NEEDLE"), resolve(api_key="NEEDLE")):
+        with pytest.raises(TypeError, match="an API key is never pickled"):
+            pickle.dumps(held)
+
+
+keys = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=11)
+
+
+@given(keys, st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF)))
+def test_a_secret_is_scrubbed_in_every_form(key: str, noise: str) -> None:
+    secret = Secret(key)
+    escaped = json.dumps(key)[1:-1], repr(key.encode())[2:-1]
+    for form in (key, *escaped, quote(key, safe=""), quote(key)):
+        text = f"{noise}{form}{noise}"
+        assert secret.scrub(text) == f"{noise}[redacted]{noise}"
+        assert secret.scrub_bytes(text.encode()) == f"{noise}[redacted]{noise}".encode()
+    assert secret.scrub(noise) == noise

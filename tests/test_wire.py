@@ -1,0 +1,357 @@
+import datetime
+import enum
+import json
+import math
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atomscale_target_materials._wire import Mismatch, converter, plain
+from atomscale_target_materials_api.models import TargetMaterial
+from atomscale_target_materials_api.types import UNSET
+
+SPEC = """
+openapi: 3.1.0
+info: {title: Schemas of every kind, version: "1"}
+paths: {}
+components:
+  schemas:
+    Colour: {type: string, enum: [dark-blue, red]}
+    Grade: {type: integer, enum: [1, 2]}
+    Cat: {type: object, properties: {name: {type: string}, lives: {type: integer}}}
+    Dog: {type: object, properties: {name: {type: string}, tricks: {type: integer}}}
+    Closed: {type: object, additionalProperties: false, properties: {size: {type: number}}}
+    Wide:
+      type: object
+      required: [camelCase, class]
+      properties:
+        camelCase: {type: integer}
+        class: {type: string}
+        the-flag: {type: boolean}
+        colour: {$ref: "#/components/schemas/Colour"}
+        grade: {$ref: "#/components/schemas/Grade"}
+        kind: {const: wide}
+        day: {type: string, format: date}
+        moment: {type: string, format: date-time}
+        moments: {type: array, items: {type: string, format: date-time}}
+        key: {type: string, format: uuid}
+        grid: {type: array, items: {type: array, items: {type: integer}}}
+        amounts: {type: object, additionalProperties: {type: number}}
+        child: {$ref: "#/components/schemas/Wide"}
+        children: {type: array, items: {$ref: "#/components/schemas/Wide"}}
+        closed: {$ref: "#/components/schemas/Closed"}
+        pet: {anyOf: [{$ref: "#/components/schemas/Cat"}, {$ref: "#/components/schemas/Dog"}]}
+        note: {type: [string, "null"]}
+        nothing: {type: "null"}
+        number_or_text: {oneOf: [{type: number}, {type: string}]}
+        anything: {}
+"""
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A model with a field of every kind, made by the real generator."""
+    folder = tmp_path_factory.mktemp("generated")
+    package = folder / "every_kind"
+    (folder / "openapi.yaml").write_text(SPEC)
+    (folder / "config.yml").write_text("post_hooks: []")
+    options = "--path openapi.yaml --config config.yml --meta none --output-path every_kind"
+    generator = [sys.executable, "-m", "openapi_python_client", "generate", *options.split()]
+    subprocess.run(generator, cwd=folder, check=True, capture_output=True)
+    # One UNSET for all; and names that the shipped `models` package cannot resolve.
+    (package / "types.py").write_text("from atomscale_target_materials_api.types import *")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        models = import_module("every_kind.models")
+        for path in (package / "models").glob("[a-z]*.py"):
+            vars(import_module(f"every_kind.models.{path.stem}")).update(
+                {name: getattr(models, name) for name in models.__all__}
+            )
+        yield models.Wide
+
+
+FINITE = "expected a finite number in the range of a double"
+UTF8 = "expected text that UTF-8 can encode, got "
+LEAST = {"camelCase": 1, "class": "a"}
+FULL = {
+    **LEAST,
+    "the-flag": False,
+    "colour": "dark-blue",
+    "grade": 2,
+    "kind": "wide",
+    "day": "2024-01-15",
+    "moment": "2024-01-15T11:00:00+00:00",
+    "moments": ["2024-01-15T11:00:00+01:00"],
+    "key": "12345678-1234-5678-1234-567812345678",
+    "grid": [[1, 2], [], [2**63 - 1, -(2**63)]],
+    "amounts": {"Ba": 1, "O": 0.5},
+    "child": {**LEAST, "children": [{**LEAST, "deep": None}]},
+    "closed": {"size": 1e308},
+    "pet": {"name": "Tom", "lives": 9},
+    "note": None,
+    "nothing": None,
+    "number_or_text": "x",
+    "anything": {"a": [None, True]},
+    "unknown": {"kept": [1]},
+    "additional_properties": 1,
+    "camel_case": 2,
+}
+
+
+def test_every_kind_of_field_makes_the_round_trip(wide: Any) -> None:
+    model = converter(wide)(FULL)
+    assert json.dumps(model.to_dict(), sort_keys=True) == json.dumps(FULL, sort_keys=True)
+    assert (model.camel_case, model.class_, model.the_flag) == (1, "a", False)
+    assert (model.colour.name, model.grade.name) == ("DARK_BLUE", "VALUE_2")
+    assert model.day == datetime.date(2024, 1, 15)
+    assert model.moment == datetime.datetime(2024, 1, 15, 11, tzinfo=datetime.UTC)
+    assert model.key == uuid.UUID(int=0x12345678123456781234567812345678)
+    assert model.amounts.additional_properties == {"Ba": 1, "O": 0.5}
+    assert model.child.children[0].additional_properties == {"deep": None}
+    assert type(model.pet).__name__ == "Cat"
+    assert set(model.additional_properties) == {"unknown", "additional_properties", "camel_case"}
+
+
+def test_absent_fields_are_unset_and_the_answer_is_left_as_it_was(wide: Any) -> None:
+    answer = dict(LEAST)
+    model = converter(wide)(answer)
+    assert model == wide(camel_case=1, class_="a")
+    assert model.the_flag is UNSET
+    assert model.to_dict() == answer == LEAST
+
+
+@pytest.mark.parametrize(
+    ("pet", "kind"),
+    [
+        ({"name": "x", "lives": 9}, "Cat"),
+        ({"name": "x", "tricks": 1}, "Dog"),
+        ({"name": "x", "tricks": 1, "a": 1, "b": 2}, "Dog"),
+    ],
+    ids=str,
+)
+def test_of_two_models_the_one_that_knows_more_is_taken(wide: Any, pet: Any, kind: str) -> None:
+    model = converter(wide)({**LEAST, "pet": pet}).pet
+    assert (type(model).__name__, model.to_dict()) == (kind, pet)
+
+
+WRONG_TYPES: list[tuple[str, Any, str, str]] = [
+    ("camelCase", True, "$.camelCase", "expected int, got boolean"),
+    ("camelCase", 1.0, "$.camelCase", "expected int, got number"),
+    ("camelCase", "1", "$.camelCase", "expected int, got string"),
+    ("camelCase", None, "$.camelCase", "expected int, got null"),
+    ("class", 1, "$.class", "expected string, got int"),
+    ("the-flag", 1, '$["the-flag"]', "expected boolean, got int"),
+    ("day", 20240101, "$.day", "expected an ISO 8601 date, got int"),
+    ("grid", [[1], [1, "x"]], "$.grid[1][1]", "expected int, got string"),
+    ("grid", {}, "$.grid", "expected array, got object"),
+    ("amounts", [], "$.amounts", "expected object, got array"),
+    ("amounts", {"Ba": "1"}, "$.amounts.Ba", "expected number, got string"),
+    ("amounts", {"a b": True}, '$.amounts["a b"]', "expected number, got boolean"),
+    ("amounts", {"": None}, '$.amounts[""]', "expected number, got null"),
+    ("child", {"camelCase": 1}, "$.child", "the field 'class' is missing"),
+    ("child", {**LEAST, "child": []}, "$.child.child", "expected object, got array"),
+    ("children", [LEAST, None], "$.children[1]", "expected object, got null"),
+    ("closed", {"size": 1, "more": 2}, "$.closed", "unknown field 'more'"),
+    ("pet", {"name": 5}, "$.pet.name", "expected string, got int"),
+    ("pet", "Tom", "$.pet", "expected object, got string"),
+    ("note", 5, "$.note", "expected string, got int"),
+    ("nothing", 5, "$.nothing", "expected null, got int"),
+    ("number_or_text", [], "$.number_or_text", "expected number, got array"),
+]
+WRONG_VALUES: list[tuple[str, Any, str, str]] = [
+    ("camelCase", 2**63, "$.camelCase", "expected an int of 64 bits, got a larger one"),
+    ("camelCase", -(2**63) - 1, "$.camelCase", "expected an int of 64 bits, got a larger one"),
+    ("colour", "green", "$.colour", "expected one of ['dark-blue', 'red'], got \"green\""),
+    ("grade", True, "$.grade", "expected one of [1, 2], got true"),
+    ("grade", 1.0, "$.grade", "expected one of [1, 2], got 1.0"),
+    ("kind", "narrow", "$.kind", "expected one of ['wide'], got \"narrow\""),
+    ("day", "2024-13-01", "$.day", 'expected an ISO 8601 date, got "2024-13-01"'),
+    ("moments", ["x"], "$.moments[0]", 'expected an ISO 8601 timestamp, got "x"'),
+    ("key", "no", "$.key", 'expected a UUID, got "no"'),
+    ("amounts", {"Ba": math.inf}, "$.amounts.Ba", FINITE),
+    ("amounts", {"Ba": math.nan}, "$.amounts.Ba", FINITE),
+    ("amounts", {"Ba": 10**400}, "$.amounts.Ba", FINITE),
+]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path", "fault"),
+    WRONG_TYPES + WRONG_VALUES,
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_does_not_fit_is_refused_with_its_place(
+    wide: Any, field: str, value: Any, path: str, fault: str
+) -> None:
+    with pytest.raises(Mismatch) as caught:
+        converter(list[wide])([LEAST, {**LEAST, field: value}])
+    mismatch = caught.value
+    assert (mismatch.path, mismatch.fault) == (f"$[1]{path[1:]}", fault)
+    assert mismatch.is_value == ((field, value, path, fault) in WRONG_VALUES)
+
+
+@pytest.mark.parametrize("hint", [bytes, set[int], object], ids=str)
+def test_a_hint_without_a_json_form_is_an_error_at_once(hint: Any) -> None:
+    with pytest.raises(TypeError, match="has no JSON form"):
+        converter(hint)
+
+
+ELEVEN = datetime.datetime(2024, 1, 15, 11, tzinfo=datetime.UTC)
+FORMS = """2024-01-15T11:00:00Z | 2024-01-15t11:00:00z | 2024-01-15 11:00:00+00:00 | 2024-01-15T11Z
+    | 2024-01-15T11:00:00 | 2024-01-15 11:00 | 2024-01-15T12:30:00+01:30 | 2024-01-15T06:00-0500
+    | 20240115T110000Z | 2024-01-15T11:00:00.000000000Z | 2024-01-15T11:00:00,0Z | 2024-W03-1T11"""
+NO_FORMS = """now | 1705316400 | 2024-13-01T11:00:00Z | 2024-01-15T25:00:00Z | 15.01.2024 | 11:00:00
+    | 2024-01-15T11:00:00 UTC | Mon, 15 Jan 2024 11:00:00 GMT | 2024-01-15T11:00:00+25:00 |"""
+
+
+@pytest.mark.parametrize("text", [each.strip() for each in FORMS.split("|")])
+def test_a_timestamp_of_any_form_has_an_offset(text: str) -> None:
+    moment = converter(datetime.datetime)(text)
+    assert moment == ELEVEN
+    assert moment.tzinfo is not None
+
+
+@pytest.mark.parametrize("text", [each.strip() for each in NO_FORMS.split("|")])
+def test_what_is_no_timestamp_is_refused(text: str) -> None:
+    with pytest.raises(Mismatch, match="expected an ISO 8601 timestamp, got "):
+        converter(datetime.datetime)(text)
+
+
+ALREADY_PLAIN: list[Any] = [None, True, False, 5, 10**400, 0.5, "a", "é", {}, []]
+
+
+class Miller(str, enum.Enum):  # noqa: UP042 - what users have, too
+    UP = "001"
+
+
+class Place(enum.IntEnum):
+    FIRST = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *zip(ALREADY_PLAIN, ALREADY_PLAIN, strict=True),
+        (np.int64(5), 5),
+        (np.uint64(2**64 - 1), 2**64 - 1),
+        (np.float64(0.5), 0.5),
+        (np.float16(0.5), 0.5),
+        (np.str_("a"), "a"),
+        (Fraction(1, 4), 0.25),
+        (Place.FIRST, 1),
+        (Miller.UP, "001"),
+        ((1, (np.int8(2),)), [1, [2]]),
+        (MappingProxyType({"a": {"b": (True,)}}), {"a": {"b": [True]}}),
+        (ELEVEN, "2024-01-15T11:00:00+00:00"),
+        (ELEVEN.date(), "2024-01-15"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        ([TargetMaterial(id=1, sample_id=2)], [{"id": 1, "sample_id": 2}]),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_an_argument_becomes_plain_json(value: Any, expected: Any) -> None:
+    result = plain(value)
+    assert type(result) is type(expected)
+    assert json.dumps(result) == json.dumps(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "fault"),
+    [
+        (math.nan, "$", FINITE),
+        (-math.inf, "$", FINITE),
+        (np.float32("inf"), "$", FINITE),
+        (Fraction(10**400), "$", FINITE),
+        ("a\ud800", "$", UTF8 + "'a\\ud800'"),
+        ({"\udfff": 1}, "$", UTF8 + "'\\udfff'"),
+        ({"a": [1, {"b": "\ud800"}]}, "$.a[1].b", UTF8 + "'\\ud800'"),
+        ({"a": {1: 2}}, "$.a", "expected text as a key, got int"),
+        (np.True_, "$", f"{type(np.True_).__name__} has no JSON form"),
+        (np.array([1]), "$", "ndarray has no JSON form"),
+        (np.array([1.5, 2]), "$", "ndarray has no JSON form"),
+        ((1, b"a"), "$[1]", "bytes has no JSON form"),
+        ({1}, "$", "set has no JSON form"),
+        (1j, "$", "complex has no JSON form"),
+        (Decimal("0.5"), "$", "Decimal has no JSON form"),
+        (datetime.time(11), "$", "time has no JSON form"),
+        ([UNSET], "$[0]", "Unset has no JSON form"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_an_argument_without_a_json_form_is_refused(value: Any, path: str, fault: str) -> None:
+    with pytest.raises(Mismatch) as caught:
+        plain(value)
+    assert (caught.value.path, caught.value.fault) == (path, fault)
+    assert caught.value.is_value == fault.startswith((FINITE, UTF8))
+
+
+NAMES = {each.name for each in attrs.fields(TargetMaterial)} - {"additional_properties"}
+SPECIAL = {"id", "sample_id", "layer_id", "element_dict", "sample_metadata", "last_updated"}
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+unknown = st.dictionaries(st.text().filter(lambda name: name not in NAMES), json_values, max_size=3)
+ints = st.integers(-(2**63), 2**63 - 1)
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**300), 10**300)
+day = datetime.timedelta(hours=23)
+zones = st.none() | st.timedeltas(-day, day).map(datetime.timezone)
+known = st.fixed_dictionaries(
+    {"id": ints, "sample_id": ints},
+    optional={
+        "layer_id": st.none() | ints,
+        "element_dict": st.none() | st.dictionaries(st.text(), numbers, max_size=3),
+        "sample_metadata": st.none() | st.dictionaries(st.text(), json_values, max_size=3),
+        "last_updated": st.none() | st.datetimes(timezones=zones).map(datetime.datetime.isoformat),
+        **dict.fromkeys(NAMES - SPECIAL, st.none() | st.text()),
+    },
+)
+
+
+def dumped(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+@given(known, unknown)
+def test_a_target_material_makes_the_round_trip(row: dict[str, Any], more: dict[str, Any]) -> None:
+    model = converter(TargetMaterial)({**row, **more})
+    if row.get("last_updated"):
+        moment = datetime.datetime.fromisoformat(row["last_updated"])
+        row["last_updated"] = moment.replace(tzinfo=moment.tzinfo or datetime.UTC).isoformat()
+    assert dumped(model.to_dict()) == dumped({**row, **more})
+    assert dumped(model.additional_properties) == dumped(more)
+
+
+def converted(value: Any) -> TargetMaterial | Mismatch:
+    try:
+        return converter(TargetMaterial)(value)  # type: ignore[no-any-return]
+    except Mismatch as mismatch:
+        return mismatch
+
+
+guessed = st.fixed_dictionaries(
+    {"id": ints, "sample_id": ints}, optional=dict.fromkeys(NAMES - SPECIAL, json_values)
+)
+
+
+@given(json_values | guessed)
+def test_any_json_value_is_a_model_or_a_mismatch(value: Any) -> None:
+    result = converted(value)
+    if isinstance(result, Mismatch):
+        assert result.path.startswith("$")
+        assert result.fault
+    else:
+        assert dumped(result.to_dict()) == dumped(value)
