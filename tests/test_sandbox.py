@@ -1,5 +1,6 @@
 import asyncio
 import copy
+import importlib
 import signal
 import socket
 import sqlite3
@@ -447,12 +448,20 @@ def test_by_itself(tmp_path: Path, signum: signal.Signals) -> None:
         assert names == ["ATOMSCALE_API_ENDPOINT", "ATOMSCALE_API_KEY"]
         with Client(key, base_url=base_url) as client:
             client.add_layer(layer_id=9, sample_id=42)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
         process.send_signal(signum)
         rest, errors = process.communicate()
         watchdog.cancel()
     assert (process.returncode, rest, errors) == (0, "", "")
     with Sandbox(db) as sandbox, Client(sandbox.api_key, base_url=sandbox.base_url) as client:
         assert client.list_target_materials().stack(42).at(9)
+
+
+def test_importing_main_serves_nothing() -> None:
+    threads = threading.active_count()
+    importlib.import_module("atomscale_target_materials.sandbox.__main__")
+    assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize("missing", ["jsonschema_rs", "starlette", "uvicorn"])

@@ -150,9 +150,9 @@ def test_at_goes_by_position() -> None:
     stack = stack_of(2, 5, 5, -1, None)
     assert stack.at(2) is stack.layers[1]
     assert stack.at(-1) is stack.layers[0]
-    with pytest.raises(KeyError, match="there is no layer at position 3 of sample 42"):
+    with pytest.raises(KeyError, match="no layer at position 3 of sample 42"):
         stack.at(3)
-    with pytest.raises(KeyError, match="there is 2 layers at position 5 of sample 42"):
+    with pytest.raises(KeyError, match="2 layers at position 5 of sample 42"):
         stack.at(5)
 
 

@@ -55,7 +55,7 @@ components:
         pet: {anyOf: [{$ref: "#/components/schemas/Cat"}, {$ref: "#/components/schemas/Dog"}]}
         note: {type: [string, "null"]}
         nothing: {type: "null"}
-        number_or_text: {oneOf: [{type: number}, {type: string}]}
+        texts: {oneOf: [{type: string}, {type: array, items: {type: string}}]}
         anything: {}
 """
 
@@ -82,8 +82,8 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield models.Wide
 
 
-FINITE = "expected a finite number in the range of a double"
-UTF8 = "expected text that UTF-8 can encode, got "
+FINITE = "Expected a finite number in the range of a double"
+UTF8 = "Expected text that UTF-8 can encode, not "
 LEAST = {"camelCase": 1, "class": "a"}
 FULL = {
     **LEAST,
@@ -102,7 +102,7 @@ FULL = {
     "pet": {"name": "Tom", "lives": 9},
     "note": None,
     "nothing": None,
-    "number_or_text": "x",
+    "texts": ["x"],
     "anything": {"a": [None, True]},
     "unknown": {"kept": [1]},
     "additional_properties": 1,
@@ -147,39 +147,40 @@ def test_of_two_models_the_one_that_knows_more_is_taken(wide: Any, pet: Any, kin
 
 
 WRONG_TYPES: list[tuple[str, Any, str, str]] = [
-    ("camelCase", True, "$.camelCase", "expected int, got boolean"),
-    ("camelCase", 1.0, "$.camelCase", "expected int, got number"),
-    ("camelCase", "1", "$.camelCase", "expected int, got string"),
-    ("camelCase", None, "$.camelCase", "expected int, got null"),
-    ("class", 1, "$.class", "expected string, got int"),
-    ("the-flag", 1, '$["the-flag"]', "expected boolean, got int"),
-    ("day", 20240101, "$.day", "expected an ISO 8601 date, got int"),
-    ("grid", [[1], [1, "x"]], "$.grid[1][1]", "expected int, got string"),
-    ("grid", {}, "$.grid", "expected array, got object"),
-    ("amounts", [], "$.amounts", "expected object, got array"),
-    ("amounts", {"Ba": "1"}, "$.amounts.Ba", "expected number, got string"),
-    ("amounts", {"a b": True}, '$.amounts["a b"]', "expected number, got boolean"),
-    ("amounts", {"": None}, '$.amounts[""]', "expected number, got null"),
+    ("camelCase", True, "$.camelCase", "Expected `int`, got `bool`"),
+    ("camelCase", 1.0, "$.camelCase", "Expected `int`, got `float`"),
+    ("camelCase", "1", "$.camelCase", "Expected `int`, got `str`"),
+    ("camelCase", None, "$.camelCase", "Expected `int`, got `null`"),
+    ("class", 1, "$.class", "Expected `str`, got `int`"),
+    ("the-flag", 1, '$["the-flag"]', "Expected `bool`, got `int`"),
+    ("grade", True, "$.grade", "Expected `int`, got `bool`"),
+    ("grade", 1.0, "$.grade", "Expected `int`, got `float`"),
+    ("day", 20240101, "$.day", "Expected `date`, got `int`"),
+    ("grid", [[1], [1, "x"]], "$.grid[1][1]", "Expected `int`, got `str`"),
+    ("grid", {}, "$.grid", "Expected `array`, got `object`"),
+    ("amounts", [], "$.amounts", "Expected `object`, got `array`"),
+    ("amounts", {"Ba_2": "1"}, "$.amounts.Ba_2", "Expected `int | float`, got `str`"),
+    ("amounts", {"a b": True}, '$.amounts["a b"]', "Expected `int | float`, got `bool`"),
+    ("amounts", {"": None}, '$.amounts[""]', "Expected `int | float`, got `null`"),
     ("child", {"camelCase": 1}, "$.child", "the field 'class' is missing"),
-    ("child", {**LEAST, "child": []}, "$.child.child", "expected object, got array"),
-    ("children", [LEAST, None], "$.children[1]", "expected object, got null"),
-    ("closed", {"size": 1, "more": 2}, "$.closed", "unknown field 'more'"),
-    ("pet", {"name": 5}, "$.pet.name", "expected string, got int"),
-    ("pet", "Tom", "$.pet", "expected object, got string"),
-    ("note", 5, "$.note", "expected string, got int"),
-    ("nothing", 5, "$.nothing", "expected null, got int"),
-    ("number_or_text", [], "$.number_or_text", "expected number, got array"),
+    ("child", {**LEAST, "child": []}, "$.child.child", "Expected `object`, got `array`"),
+    ("children", [LEAST, None], "$.children[1]", "Expected `object`, got `null`"),
+    ("closed", {"size": 1, "more": 2}, "$.closed", 'the field "more" is unknown'),
+    ("pet", {"name": 5}, "$.pet.name", "Expected `str`, got `int`"),
+    ("pet", "Tom", "$.pet", "Expected `object`, got `str`"),
+    ("note", 5, "$.note", "Expected `str`, got `int`"),
+    ("nothing", 5, "$.nothing", "Expected `null`, got `int`"),
+    ("texts", None, "$.texts", "Expected `array`, got `null`"),
+    ("texts", ["a", 1], "$.texts[1]", "Expected `str`, got `int`"),
 ]
 WRONG_VALUES: list[tuple[str, Any, str, str]] = [
-    ("camelCase", 2**63, "$.camelCase", "expected an int of 64 bits, got a larger one"),
-    ("camelCase", -(2**63) - 1, "$.camelCase", "expected an int of 64 bits, got a larger one"),
-    ("colour", "green", "$.colour", "expected one of ['dark-blue', 'red'], got \"green\""),
-    ("grade", True, "$.grade", "expected one of [1, 2], got true"),
-    ("grade", 1.0, "$.grade", "expected one of [1, 2], got 1.0"),
-    ("kind", "narrow", "$.kind", "expected one of ['wide'], got \"narrow\""),
-    ("day", "2024-13-01", "$.day", 'expected an ISO 8601 date, got "2024-13-01"'),
-    ("moments", ["x"], "$.moments[0]", 'expected an ISO 8601 timestamp, got "x"'),
-    ("key", "no", "$.key", 'expected a UUID, got "no"'),
+    ("camelCase", 2**63, "$.camelCase", "Expected `int` <= 9223372036854775807"),
+    ("camelCase", -(2**63) - 1, "$.camelCase", "Expected `int` >= -9223372036854775808"),
+    ("colour", "green", "$.colour", "Invalid enum value 'green'"),
+    ("kind", "narrow", "$.kind", "Invalid enum value 'narrow'"),
+    ("day", "2024-13-01", "$.day", "Invalid RFC3339 encoded date"),
+    ("moments", ["x"], "$.moments[0]", 'Invalid ISO 8601 timestamp "x"'),
+    ("key", "no", "$.key", "Invalid UUID"),
     ("amounts", {"Ba": math.inf}, "$.amounts.Ba", FINITE),
     ("amounts", {"Ba": math.nan}, "$.amounts.Ba", FINITE),
     ("amounts", {"Ba": 10**400}, "$.amounts.Ba", FINITE),
@@ -201,10 +202,10 @@ def test_what_does_not_fit_is_refused_with_its_place(
     assert mismatch.is_value == ((field, value, path, fault) in WRONG_VALUES)
 
 
-@pytest.mark.parametrize("hint", [bytes, set[int], object], ids=str)
-def test_a_hint_without_a_json_form_is_an_error_at_once(hint: Any) -> None:
-    with pytest.raises(TypeError, match="has no JSON form"):
-        converter(hint)
+def test_a_map_that_is_no_model_is_checked_too() -> None:
+    assert converter(dict[str, int])({"a": 1}) == {"a": 1}
+    with pytest.raises(Mismatch, match="Expected `object`, got `array`"):
+        converter(dict[str, int])([])
 
 
 ELEVEN = datetime.datetime(2024, 1, 15, 11, tzinfo=datetime.UTC)
@@ -224,7 +225,7 @@ def test_a_timestamp_of_any_form_has_an_offset(text: str) -> None:
 
 @pytest.mark.parametrize("text", [each.strip() for each in NO_FORMS.split("|")])
 def test_what_is_no_timestamp_is_refused(text: str) -> None:
-    with pytest.raises(Mismatch, match="expected an ISO 8601 timestamp, got "):
+    with pytest.raises(Mismatch, match="Invalid ISO 8601 timestamp "):
         converter(datetime.datetime)(text)
 
 
@@ -276,16 +277,16 @@ def test_an_argument_becomes_plain_json(value: Any, expected: Any) -> None:
         ("a\ud800", "$", UTF8 + "'a\\ud800'"),
         ({"\udfff": 1}, "$", UTF8 + "'\\udfff'"),
         ({"a": [1, {"b": "\ud800"}]}, "$.a[1].b", UTF8 + "'\\ud800'"),
-        ({"a": {1: 2}}, "$.a", "expected text as a key, got int"),
-        (np.True_, "$", f"{type(np.True_).__name__} has no JSON form"),
-        (np.array([1]), "$", "ndarray has no JSON form"),
-        (np.array([1.5, 2]), "$", "ndarray has no JSON form"),
-        ((1, b"a"), "$[1]", "bytes has no JSON form"),
-        ({1}, "$", "set has no JSON form"),
-        (1j, "$", "complex has no JSON form"),
-        (Decimal("0.5"), "$", "Decimal has no JSON form"),
-        (datetime.time(11), "$", "time has no JSON form"),
-        ([UNSET], "$[0]", "Unset has no JSON form"),
+        ({"a": {1: 2}}, "$.a", "Expected `str` as a key, got `int`"),
+        (np.True_, "$", f"`{type(np.True_).__name__}` has no JSON form"),
+        (np.array([1]), "$", "`ndarray` has no JSON form"),
+        (np.array([1.5, 2]), "$", "`ndarray` has no JSON form"),
+        ((1, b"a"), "$[1]", "`bytes` has no JSON form"),
+        ({1}, "$", "`set` has no JSON form"),
+        (1j, "$", "`complex` has no JSON form"),
+        (Decimal("0.5"), "$", "`Decimal` has no JSON form"),
+        (datetime.time(11), "$", "`time` has no JSON form"),
+        ([UNSET], "$[0]", "`Unset` has no JSON form"),
     ],
     ids=lambda value: ascii(value)[:40],
 )

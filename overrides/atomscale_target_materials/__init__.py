@@ -17,24 +17,10 @@ if TYPE_CHECKING:
     from atomscale_target_materials_api.types import UNSET
 
     from .client import AsyncClient, Client
-    from .errors import (
-        APIConnectionError,
-        APIResponseValidationError,
-        APIStatusError,
-        APITimeoutError,
-        AtomscaleError,
-        AuthenticationError,
-        BadRequestError,
-        ClientClosedError,
-        ConfigurationError,
-        ConflictError,
-        InternalServerError,
-        NotFoundError,
-        PermissionDeniedError,
-        RateLimitError,
-        UnprocessableEntityError,
-    )
+    from .errors import *
     from .stacks import LayerStack, StackLayer, TargetMaterials
+
+    __version__: str
 
 _HOMES = {
     "atomscale_target_materials_api.models": ("Layer", "LayerCreate", "TargetMaterial"),
@@ -71,16 +57,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("atomscale-target-materials")
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    homes = (home for home, names in _HOMES.items() if name in names)
-    value = getattr(import_module(next(homes, f"{__name__}.errors")), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # pragma: no branch - or a misspelt name would pass as Any
 
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("importlib.metadata").version("atomscale-target-materials")
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        homes = (home for home, names in _HOMES.items() if name in names)
+        value = getattr(import_module(next(homes, f"{__name__}.errors")), name)
+        globals()[name] = value
+        return value
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, "__version__"})

@@ -6,7 +6,6 @@ so one `Deadline` travels there, and the streams below ask it what is left.
 """
 
 import socket
-import ssl
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -44,32 +43,29 @@ class Deadline(float):
         return {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self)}
 
 
-class Stream(httpcore.NetworkStream):
-    """A network stream that obeys the deadline."""
+class Stream:
+    """A network stream that obeys the deadline; the rest is that of the stream underneath."""
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read(self, max_bytes: int, timeout: Any = None) -> Any:
+        """Bytes, or what is awaited for them."""
         return self._stream.read(max_bytes, timeout.or_raise(httpcore.ReadTimeout))
 
-    def write(self, buffer: bytes, timeout: Any = None) -> None:
-        # In pieces: the stream underneath grants its timeout to each send() anew.
+    def write(self, buffer: bytes, timeout: Any = None) -> Any:
+        """In pieces: the stream underneath grants its timeout to each send() anew."""
         for start in range(0, len(buffer), WRITE_AT_ONCE):
             left = timeout.or_raise(httpcore.WriteTimeout)
             self._stream.write(buffer[start : start + WRITE_AT_ONCE], left)
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None
-    ) -> httpcore.NetworkStream:
+    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: Any = None) -> Any:
+        """The stream inside TLS."""
         left = timeout.or_raise(httpcore.ConnectTimeout)
         return Stream(self._stream.start_tls(ssl_context, server_hostname, left))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
 
 
 class Backend(httpcore.NetworkBackend):
@@ -85,7 +81,7 @@ class Backend(httpcore.NetworkBackend):
         timeout: Any = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> Any:
         addresses = _addresses(host, port)
         for index, address in enumerate(addresses):
             share = timeout.or_raise(httpcore.ConnectTimeout) / (len(addresses) - index)
@@ -106,29 +102,19 @@ def _addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
-class AsyncStream(httpcore.AsyncNetworkStream):
+class AsyncStream(Stream):
     """As `Stream`, awaited."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        return await self._stream.read(max_bytes, timeout.or_raise(httpcore.ReadTimeout))
-
     async def write(self, buffer: bytes, timeout: Any = None) -> None:
+        """As `Stream.write`; here one timeout holds for all of it."""
         await self._stream.write(buffer, timeout.or_raise(httpcore.WriteTimeout))
 
     async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None
-    ) -> httpcore.AsyncNetworkStream:
+        self, ssl_context: Any, server_hostname: Any = None, timeout: Any = None
+    ) -> Any:
+        """As `Stream.start_tls`."""
         left = timeout.or_raise(httpcore.ConnectTimeout)
         return AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
 
 
 class AsyncBackend(httpcore.AsyncNetworkBackend):
@@ -144,7 +130,7 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
         timeout: Any = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> Any:
         left = timeout.or_raise(httpcore.ConnectTimeout)
         return AsyncStream(
             await self._backend.connect_tcp(host, port, left, local_address, socket_options)

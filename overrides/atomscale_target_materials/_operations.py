@@ -143,4 +143,6 @@ def _fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:
     except Mismatch as mismatch:
         kind = ValueError if mismatch.is_value else TypeError
         message = f"{(place + mismatch.path[1:]).lstrip('.')}: {mismatch.fault}"
+    except RecursionError:
+        kind, message = ValueError, f"{place or 'an argument'}: nested too deeply"
     raise kind(message)

@@ -32,7 +32,7 @@ def pause(request: Request, outcome: Outcome, tries: int) -> float | None:
         return None
     seconds = retry_after(outcome)
     if seconds is None:
-        seconds = outcome.jitter * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (tries - 1))
+        seconds = outcome.jitter * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries - 1, 10))
     return seconds if seconds < outcome.left else None
 
 
@@ -51,7 +51,7 @@ def _may_repeat(request: Request, outcome: Outcome) -> bool:
 def retry_after(outcome: Outcome) -> float | None:
     """Seconds that Retry-After asks for, a number or an HTTP date; None without a readable one."""
     value = outcome.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit() and len(value) <= 18:
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         when = parsedate_to_datetime(value)

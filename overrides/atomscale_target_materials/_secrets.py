@@ -2,7 +2,9 @@
 
 import json
 import logging
-from typing import NoReturn
+import re
+import threading
+from typing import Any, NoReturn, Self
 from urllib.parse import quote
 from weakref import WeakSet
 
@@ -12,16 +14,16 @@ class Secret:
 
     __slots__ = ("__weakref__", "_text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: Any) -> None:
         self._text = text
-        _SECRETS.add(self)
 
-    @classmethod
-    def of(cls, text: str | None) -> "Secret | None":
-        """`text` as a secret, or None."""
-        return None if text is None else cls(text)
+    def watched(self) -> Self:
+        """This secret; from now on the logs are scrubbed of it too."""
+        with _LOCK:
+            _SECRETS.add(self)
+        return self
 
-    def reveal(self) -> str:
+    def reveal(self) -> Any:
         """The text itself."""
         return self._text
 
@@ -38,9 +40,13 @@ class Secret:
         return body
 
     def _forms(self) -> list[str]:
+        """The longest first, so that none leaves a part of another behind."""
         plain = self._text
-        escaped = json.dumps(plain)[1:-1], repr(plain.encode())[2:-1]
-        return [plain, *escaped, quote(plain, safe=""), quote(plain)]
+        quoted = {quote(plain, safe=""), quote(plain)}
+        quoted |= {re.sub("%..", lambda code: code[0].lower(), form) for form in quoted}
+        escaped = json.dumps(plain)[1:-1]
+        forms = {plain, escaped, escaped.replace("/", "\\/"), repr(plain.encode())[2:-1], *quoted}
+        return sorted(forms, key=len, reverse=True)
 
     def __repr__(self) -> str:
         return "Secret(...)"
@@ -50,6 +56,7 @@ class Secret:
 
 
 _SECRETS: WeakSet[Secret] = WeakSet()
+_LOCK = threading.Lock()
 
 
 class _LogFilter(logging.Filter):
@@ -57,7 +64,9 @@ class _LogFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        for secret in tuple(_SECRETS):
+        with _LOCK:
+            secrets = tuple(_SECRETS)
+        for secret in secrets:
             message = secret.scrub(message)
         record.msg, record.args = message, ()
         return True

@@ -6,6 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -54,28 +55,19 @@ class Settings:
     max_response_bytes: int = attrs.field(validator=_positive)
 
     @classmethod
-    def resolve(
-        cls,
-        key: Secret | None,
-        base_url: str | None,
-        timeout: float,
-        max_tries: int,
-        max_response_bytes: int,
-    ) -> "Settings":
+    def resolve(cls, key: Secret, base_url: str | None, **limits: Any) -> "Settings":
         """From a client's arguments and the environment."""
         key, key_source = _find_key(key, os.environ)
         return cls(
             key=_checked_key(key, key_source),
             key_source=key_source,
             base_url=_checked_base_url(*_find_base_url(base_url, os.environ)),
-            timeout=timeout,
-            max_tries=max_tries,
-            max_response_bytes=max_response_bytes,
+            **limits,
         )
 
 
-def _find_key(argument: Secret | None, environ: Mapping[str, str]) -> tuple[Secret, str]:
-    if argument is not None:
+def _find_key(argument: Secret, environ: Mapping[str, str]) -> tuple[Secret, str]:
+    if argument.reveal() is not None:
         return argument, "the api_key argument"
     found = {name: Secret(environ[name]) for name in KEY_VARIABLES if environ.get(name, "").strip()}
     if not found:
@@ -96,7 +88,7 @@ def _checked_key(key: Secret, source: str) -> Secret:
     fault = _fault_of_key(key.reveal())
     if fault:
         raise ConfigurationError(f"the API key from {source} {fault}")
-    return Secret(key.reveal().strip())
+    return Secret(key.reveal().strip()).watched()
 
 
 def _fault_of_key(key: object) -> str | None:

@@ -5,18 +5,18 @@ and gives the value that the hint stands for. No model and no field is named her
 """
 
 import datetime
-import enum
 import json
 import math
 import numbers
 import operator
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property, partial
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
+import msgspec
 
 from atomscale_target_materials_api import models
 from atomscale_target_materials_api.types import UNSET, Unset
@@ -48,145 +48,77 @@ class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers 
 
 
 def _path_step(step: str | int) -> str:
-    if isinstance(step, str):
-        return f".{step}" if step.isidentifier() else f"[{_shown(step)}]"
-    return f"[{step}]"
-
-
-_JSON_NAMES = {
-    dict: "object",
-    list: "array",
-    str: "string",
-    bool: "boolean",
-    NoneType: "null",
-    float: "number",
-}
-
-
-def _name(value: Any) -> str:
-    return _JSON_NAMES.get(type(value), type(value).__name__)
-
-
-def _shown(value: Any) -> str:
-    """As JSON: the form in which the caller finds a secret. The caller shortens it."""
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(step, str) and step.isidentifier():
+        return f".{step}"
+    # As JSON: the form in which a secret is found when the message is scrubbed.
+    return f"[{json.dumps(step, ensure_ascii=False)}]"
 
 
 @cache
-def converter(hint: Any) -> Convert:  # noqa: PLR0911 - a table by kind
+def converter(hint: Any) -> Convert:
     """The converter for a type hint of the generated code."""
     origin, args = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return _as_it_is
     if origin in (Union, UnionType):
         return _union(args)
     if origin is list:
         return _array(converter(args[0]))
     if origin is dict:
         return _object(converter(args[1]))
-    if origin is Literal:
-        return _constant(args)
-    if hint in _SCALARS:
-        return _SCALARS[hint]
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return _enum(hint)
-    if attrs.has(hint) and hasattr(hint, "from_dict"):
-        return _model(hint)
-    raise TypeError(f"{hint!r} has no JSON form")
+    if hint in _OURS:
+        return _OURS[hint]
+    if attrs.has(hint):
+        return _Model(hint)
+    return partial(_checked, kind=hint)
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _exactly(kind: type) -> Convert:
-    def convert(value: Any) -> Any:
-        if type(value) is not kind:
-            raise Mismatch(f"expected {_JSON_NAMES[kind]}, got {_name(value)}")
-        return value
-
-    return convert
-
-
-def _integer(value: Any) -> int:
-    if type(value) is not int:
-        raise Mismatch(f"expected int, got {_name(value)}")
-    if not -(2**63) <= value < 2**63:
-        raise Mismatch("expected an int of 64 bits, got a larger one", is_value=True)
-    return value
-
-
-def _number(value: Any) -> int | float:
-    if type(value) not in (int, float):
-        raise Mismatch(f"expected number, got {_name(value)}")
+def _checked(value: Any, kind: Any) -> Any:
+    """`value` as msgspec has it: strict in its type, and within the kind's bounds."""
     try:
-        finite = math.isfinite(value)
-    except OverflowError:
-        finite = False
-    if not finite:
-        raise Mismatch("expected a finite number in the range of a double", is_value=True)
-    return value  # type: ignore[no-any-return]
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        fault = str(error)
+    raise Mismatch(fault, is_value=", got `" not in fault)
 
 
-def _text_form(expected: str, parse: Callable[[str], Any]) -> Convert:
-    def convert(value: Any) -> Any:
-        if type(value) is not str:
-            raise Mismatch(f"expected {expected}, got {_name(value)}")
-        try:
-            return parse(value)
-        except ValueError:
-            pass
-        raise Mismatch(f"expected {expected}, got {_shown(value)}", is_value=True)
-
-    return convert
-
-
-def _timestamp(text: str) -> datetime.datetime:
-    moment = datetime.datetime.fromisoformat(text.upper())
+def _timestamp(value: Any) -> datetime.datetime:
+    try:
+        moment = datetime.datetime.fromisoformat(_checked(value, str).upper())
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise Mismatch(f"Invalid ISO 8601 timestamp {json.dumps(value)}", is_value=True)
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
-_SCALARS: dict[Any, Convert] = {
-    str: _exactly(str),
-    bool: _exactly(bool),
-    NoneType: _exactly(NoneType),
-    int: _integer,
-    float: _number,
-    datetime.datetime: _text_form("an ISO 8601 timestamp", _timestamp),
-    datetime.date: _text_form("an ISO 8601 date", datetime.date.fromisoformat),
-    uuid.UUID: _text_form("a UUID", uuid.UUID),
+def _finite(number: Any) -> Any:
+    try:
+        fits = math.isfinite(number)
+    except OverflowError:
+        fits = False
+    if not fits:
+        raise Mismatch("Expected a finite number in the range of a double", is_value=True)
+    return number
+
+
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_OURS: dict[Any, Convert] = {
+    int: lambda value: _checked(value, _Int64),
+    # A whole number stays an int: 1 is not written back as 1.0.
+    float: lambda value: _finite(_checked(value, int | float)),
+    datetime.datetime: _timestamp,
 }
 
 
-def _enum(kind: type[enum.Enum]) -> Convert:
-    return _constant(tuple(member.value for member in kind), kind)
-
-
-def _constant(allowed: tuple[Any, ...], wrap: Convert = _as_it_is) -> Convert:
-    def convert(value: Any) -> Any:
-        if not any(value == each and type(value) is type(each) for each in allowed):
-            raise Mismatch(f"expected one of {list(allowed)}, got {_shown(value)}", is_value=True)
-        return wrap(value)
-
-    return convert
-
-
 def _array(item: Convert) -> Convert:
-    def convert(value: Any) -> list[Any]:
-        if type(value) is not list:
-            raise Mismatch(f"expected array, got {_name(value)}")
-        return [_step(item, each, index) for index, each in enumerate(value)]
-
-    return convert
+    return lambda value: [
+        _step(item, each, index) for index, each in enumerate(_checked(value, list))
+    ]
 
 
 def _object(member: Convert) -> Convert:
-    def convert(value: Any) -> dict[str, Any]:
-        if type(value) is not dict:
-            raise Mismatch(f"expected object, got {_name(value)}")
-        return {key: _step(member, each, key) for key, each in value.items()}
-
-    return convert
+    return lambda value: {
+        key: _step(member, each, key) for key, each in _checked(value, dict).items()
+    }
 
 
 def _step(convert: Convert, value: Any, step: str | int) -> Any:
@@ -197,8 +129,9 @@ def _step(convert: Convert, value: Any, step: str | int) -> Any:
 
 
 def _union(hints: Iterable[Any]) -> Convert:
-    members = [converter(hint) for hint in hints if hint not in (Unset, NoneType)]
-    nullable = NoneType in hints
+    kinds = [hint for hint in hints if hint is not Unset]
+    nullable = NoneType in kinds
+    members = [converter(kind) for kind in kinds if kind is not NoneType or len(kinds) == 1]
 
     def convert(value: Any) -> Any:
         if value is None and nullable:
@@ -221,24 +154,27 @@ def _unknown_fields(value: Any) -> int:
     return len(getattr(value, "additional_properties", ()))
 
 
-def _model(cls: type) -> Convert:
-    @cache
-    def fields() -> tuple[list[tuple[str, str, Convert, bool]], Convert | None]:
+class _Model:
+    """The converter for a generated model."""
+
+    def __init__(self, cls: Any) -> None:
+        self._cls = cls
+
+    @cached_property
+    def _fields(self) -> tuple[list[tuple[str, str, Convert, bool]], Convert | None]:
         # Not before the first use: a model may hold itself.
-        hints = get_type_hints(cls, localns=vars(models))
+        hints = get_type_hints(self._cls, localns=vars(models))
         rest = hints.pop("additional_properties", None)
-        json_names = _json_names(cls, hints)
+        json_names = _json_names(self._cls, hints)
         known = [
             (json_names[name], name, converter(hint), Unset not in get_args(hint))
             for name, hint in hints.items()
         ]
         return known, converter(rest) if rest else None
 
-    def convert(value: Any) -> Any:
-        if type(value) is not dict:
-            raise Mismatch(f"expected object, got {_name(value)}")
-        known, rest = fields()
-        unread, arguments = dict(value), {}
+    def __call__(self, value: Any) -> Any:
+        unread, arguments = dict(_checked(value, dict)), {}
+        known, rest = self._fields
         for json_name, name, member, required in known:
             if json_name in unread:
                 arguments[name] = _step(member, unread.pop(json_name), json_name)
@@ -246,14 +182,12 @@ def _model(cls: type) -> Convert:
                 raise Mismatch(f"the field {json_name!r} is missing")
             else:
                 arguments[name] = UNSET
-        model = cls(**arguments)
+        model = self._cls(**arguments)
         if rest:
             model.additional_properties = rest(unread)
         elif unread:
-            raise Mismatch(f"unknown field {next(iter(unread))!r}")
+            raise Mismatch(f"the field {json.dumps(next(iter(unread)))} is unknown")
         return model
-
-    return convert
 
 
 def _json_names(cls: Any, names: Iterable[str]) -> dict[str, str]:
@@ -294,7 +228,7 @@ def _probed(value: Any) -> str:
     return str(value)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # noqa: PLR0911 - a table by kind
     """An argument in JSON's own types, or Mismatch where it has none.
 
     Anything with `__index__` but a bool is an int and any `numbers.Real` a number, numpy's too.
@@ -309,25 +243,23 @@ def plain(value: Any) -> Any:
         return [_step(plain, each, index) for index, each in enumerate(value)]
     if isinstance(value, datetime.date):
         return value.isoformat()
-    if isinstance(value, str | uuid.UUID):
-        return _encodable(str(value))
+    if isinstance(value, str):
+        return _encodable(value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
     return _plain_number(value)
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise Mismatch(f"expected text as a key, got {type(key).__name__}")
+        raise Mismatch(f"Expected `str` as a key, got `{type(key).__name__}`")
     return _encodable(key)
 
 
 def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        pass
-    else:
-        return str(text)
-    raise Mismatch(f"expected text that UTF-8 can encode, got {text!a:.60}", is_value=True)
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise Mismatch(f"Expected text that UTF-8 can encode, not {text!a:.60}", is_value=True)
+    return str.__str__(text)
 
 
 def _plain_number(value: Any) -> int | float:
@@ -336,9 +268,5 @@ def _plain_number(value: Any) -> int | float:
     except TypeError:
         pass
     if not isinstance(value, numbers.Real):
-        raise Mismatch(f"{type(value).__name__} has no JSON form")
-    try:
-        return _number(float(value))
-    except OverflowError:
-        pass
-    raise Mismatch("expected a finite number in the range of a double", is_value=True)
+        raise Mismatch(f"`{type(value).__name__}` has no JSON form")
+    return float(_finite(value))

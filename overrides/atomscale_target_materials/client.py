@@ -1,9 +1,9 @@
 """The clients: `Client`, and `AsyncClient` to be awaited. What they do is in `_operations`."""
 
 import ssl
-from collections.abc import Mapping
-from types import ModuleType, TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, Generic, Self, TypeVar
 
 import attrs
 import httpx
@@ -19,7 +19,7 @@ from ._settings import (
     DEFAULT_MAX_TRIES,
     DEFAULT_TIMEOUT,
     Settings,
-)
+)  # fmt: skip
 from ._transport import AsyncTransport, Transport, ssl_context_for
 from .stacks import TargetMaterials
 
@@ -28,12 +28,40 @@ __all__ = ["AsyncClient", "Client"]
 Amounts = Mapping[str, float] | ElementDict | ElementDictCreate
 
 
-class _Client:
+TransportT = TypeVar("TransportT")
+
+
+class _Client(Generic[TransportT]):
     """What both clients are: settings, and a driver that holds the connections."""
 
-    _settings: Settings
-    _portable: bool
-    """Can another process make the same client?"""
+    _transport_type: Callable[[ssl.SSLContext | None], TransportT]
+    _driver_type: Callable[[TransportT], Any]
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_tries: int = DEFAULT_MAX_TRIES,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+        ssl_context: ssl.SSLContext | None = None,
+        transport: TransportT | None = None,
+    ) -> None:
+        # From here on no frame, and so no traceback, holds the key as a plain text.
+        key, api_key = Secret(api_key), None
+        self._settings = Settings.resolve(
+            key,
+            base_url,
+            timeout=timeout,
+            max_tries=max_tries,
+            max_response_bytes=max_response_bytes,
+        )
+        self._portable = ssl_context is None and transport is None
+        if transport is None:
+            context = ssl_context_for(self._settings.base_url, ssl_context)
+            transport = self._transport_type(context)
+        self._driver = self._driver_type(transport)
 
     def with_options(
         self, *, timeout: float | Unset = UNSET, max_tries: int | Unset = UNSET
@@ -65,13 +93,7 @@ class _Client:
     def __reduce__(self) -> tuple[Any, ...]:
         if not self._portable:
             raise TypeError("a client with its own ssl_context or transport cannot be pickled")
-        settings = self._settings
-        options = {
-            "base_url": settings.base_url,
-            "timeout": settings.timeout,
-            "max_tries": settings.max_tries,
-            "max_response_bytes": settings.max_response_bytes,
-        }
+        options = attrs.asdict(self._settings, filter=lambda field, _: "key" not in field.name)
         return _unpickled, (type(self), options)
 
 
@@ -80,7 +102,7 @@ def _unpickled(cls: Any, options: dict[str, Any]) -> Any:
     return cls(**options)
 
 
-class Client(_Client):
+class Client(_Client[httpx.BaseTransport]):
     """A client of the target-materials API. It may be shared by threads.
 
     Args:
@@ -108,26 +130,9 @@ class Client(_Client):
                 print(stack)
     """
 
+    _transport_type = Transport
+    _driver_type = Driver
     _driver: Driver
-
-    def __init__(
-        self,
-        api_key: str | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        max_tries: int = DEFAULT_MAX_TRIES,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
-        ssl_context: ssl.SSLContext | None = None,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        # From here on no frame, and so no traceback, holds the key as a plain text.
-        key, api_key = Secret.of(api_key), None
-        self._settings = Settings.resolve(key, base_url, timeout, max_tries, max_response_bytes)
-        self._portable = ssl_context is None and transport is None
-        if transport is None:
-            transport = Transport(ssl_context_for(self._settings.base_url, ssl_context))
-        self._driver = Driver(transport)
 
     def list_target_materials(self) -> TargetMaterials:
         """All target materials of your organization, one entry for each layer (API reference, A1).
@@ -228,38 +233,16 @@ class Client(_Client):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class AsyncClient(_Client):
+class AsyncClient(_Client[httpx.AsyncBaseTransport]):
     """As `Client`, for asyncio. A second event loop starts with fresh connections."""
 
+    _transport_type = AsyncTransport
+    _driver_type = AsyncDriver
     _driver: AsyncDriver
-
-    def __init__(
-        self,
-        api_key: str | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        max_tries: int = DEFAULT_MAX_TRIES,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
-        ssl_context: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        # From here on no frame, and so no traceback, holds the key as a plain text.
-        key, api_key = Secret.of(api_key), None
-        self._settings = Settings.resolve(key, base_url, timeout, max_tries, max_response_bytes)
-        self._portable = ssl_context is None and transport is None
-        if transport is None:
-            transport = AsyncTransport(ssl_context_for(self._settings.base_url, ssl_context))
-        self._driver = AsyncDriver(transport)
 
     async def list_target_materials(self) -> TargetMaterials:
         """As `Client.list_target_materials`, awaited."""
@@ -301,10 +284,5 @@ class AsyncClient(_Client):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()

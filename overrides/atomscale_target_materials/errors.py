@@ -21,25 +21,7 @@ of these can be pickled. None of them holds the API key, or an exception of the 
 underneath.
 """
 
-from typing import Any
-
-__all__ = [
-    "APIConnectionError",
-    "APIResponseValidationError",
-    "APIStatusError",
-    "APITimeoutError",
-    "AtomscaleError",
-    "AuthenticationError",
-    "BadRequestError",
-    "ClientClosedError",
-    "ConfigurationError",
-    "ConflictError",
-    "InternalServerError",
-    "NotFoundError",
-    "PermissionDeniedError",
-    "RateLimitError",
-    "UnprocessableEntityError",
-]
+from typing import Any, Self
 
 
 class AtomscaleError(Exception):
@@ -94,7 +76,15 @@ class APIResponseValidationError(AtomscaleError):
         self.body = body
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.args, {**self.__dict__, "body": None}
+        return type(self), self.args, {**vars(self), "body": None}
+
+    def __copy__(self) -> Self:
+        twin = type(self)(*self.args)
+        vars(twin).update(vars(self))
+        return twin
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self.__copy__()
 
 
 class APIStatusError(AtomscaleError):

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from operator import eq
-from typing import TYPE_CHECKING, TypeVar, overload
+from operator import eq, index
+from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
 
 import attrs
 
@@ -111,9 +111,14 @@ class Positions(Collection[int]):
         return chain.from_iterable(self._ranges)
 
     def __contains__(self, position: object) -> bool:
-        return any(position in each for each in self._ranges)
+        # As a plain int: anything else would make a range walk through all its numbers.
+        return isinstance(position, SupportsIndex) and any(
+            index(position) in each for each in self._ranges
+        )
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, Positions):
+            return self._ranges == other._ranges
         if not isinstance(other, Collection):
             return NotImplemented
         return len(self) == len(other) and all(map(eq, self, other))
@@ -168,13 +173,13 @@ class LayerStack:
         found = [layer for layer in self.layers if layer.layer_id == layer_id]
         if len(found) == 1:
             return found[0]
-        count = "no layer" if not found else f"{len(found)} layers"
-        raise KeyError(f"there is {count} at position {layer_id} of sample {self.sample_id}")
+        count = f"{len(found)} layers" if found else "no layer"
+        raise KeyError(f"{count} at position {layer_id} of sample {self.sample_id}")
 
     @property
     def gaps(self) -> Positions:
-        """Positions without a layer below the topmost, from 1 (from 0 if a layer 0 exists)."""
-        taken = [layer.layer_id for layer in self.layers if layer.layer_id >= 0]
+        """Positions from 1 up to the topmost layer that have no layer (0 is never missing)."""
+        taken = [layer.layer_id for layer in self.layers if layer.layer_id > 0]
         bounds = [1, *(position + 1 for position in taken)]
         return Positions(
             range(low, high) for low, high in zip(bounds, taken, strict=False) if low < high

@@ -79,8 +79,8 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
 
 def endless_interim_answers(peer: Peer) -> None:
-    while not peer.server.stopping.wait(0.01):
-        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    while not peer.server.stopping.is_set():
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
 
 
 def drips_the_body(peer: Peer) -> None:
@@ -342,21 +342,21 @@ INVALID = {
     "infinity": Invalid("malformed", raw_row_with(b'"x": Infinity, ')),
     "too large a number": Invalid("out of range", raw_row_with(b'"x": 1e400, '), path=at("[...]")),
     "nested too deeply": Invalid("nested too deeply", whole(b"[" * 100_000 + b"]" * 100_000)),
-    "wrong top": Invalid("expected (array|object), got string", whole(b'"x"'), path=lambda _: "$"),
-    "null": Invalid("expected (array|object), got null", whole(b"null"), path=lambda _: "$"),
-    "string id": Invalid("expected int, got string", row_with(id="x"), path=at(".id")),
-    "bool id": Invalid("expected int, got boolean", row_with(id=True), path=at(".id")),
-    "float id": Invalid("expected int, got number", row_with(id=1.0), path=at(".id")),
-    "null id": Invalid("expected int, got null", row_with(id=None), path=at(".id")),
-    "huge id": Invalid("64 bits", row_with(id=2**63), path=at(".id")),
+    "wrong top": Invalid("Expected `(array|object)`, got `str`", whole(b'"x"'), path=lambda _: "$"),
+    "null": Invalid("Expected `(array|object)`, got `null`", whole(b"null"), path=lambda _: "$"),
+    "string id": Invalid("Expected `int`, got `str`", row_with(id="x"), path=at(".id")),
+    "bool id": Invalid("Expected `int`, got `bool`", row_with(id=True), path=at(".id")),
+    "float id": Invalid("Expected `int`, got `float`", row_with(id=1.0), path=at(".id")),
+    "null id": Invalid("Expected `int`, got `null`", row_with(id=None), path=at(".id")),
+    "huge id": Invalid("Expected `int` <= 9223372036854775807", row_with(id=2**63), path=at(".id")),
     "number for a string": Invalid(
-        "expected string, got int", row_with(mp_id=1), path=at(".mp_id")
+        "Expected `str`, got `int`", row_with(mp_id=1), path=at(".mp_id")
     ),
     "list for a map": Invalid(
-        "expected object, got array", row_with(element_dict=[]), path=at(".element_dict")
+        "Expected `object`, got `array`", row_with(element_dict=[]), path=at(".element_dict")
     ),
     "string amount": Invalid(
-        "expected number, got string",
+        "Expected `int | float`, got `str`",
         row_with(element_dict={"Ba": "1"}),
         path=at(".element_dict.Ba"),
     ),
@@ -441,6 +441,7 @@ def test_8_gzip(caller: Caller) -> None:
         (b"[]", "gzip", "not valid gzip"),
         (gzip.compress(b"[]") + b"x", "gzip", "bytes follow"),
     ],
+    ids=["plain", "bomb", "two codings", "brotli", "no gzip", "trailing bytes"],
 )
 def test_8_what_is_refused(
     caller: Caller, operation: str, body: bytes, coding: str | None, says: str
@@ -472,25 +473,25 @@ def test_8_a_too_large_error_answer_keeps_its_status(caller: Caller, operation: 
 # 14. Arguments are checked before sending
 
 BAD_ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"layer_id": "1"}, TypeError, "layer_id: expected int"),
-    ({"layer_id": True}, TypeError, "layer_id: expected int, got boolean"),
-    ({"layer_id": 1.0}, TypeError, "layer_id: expected int"),
-    ({"layer_id": None}, TypeError, "layer_id: expected int, got null"),
-    ({"layer_id": 2**63}, ValueError, "layer_id: .*64 bits"),
-    ({"sample_id": -(2**63) - 1}, ValueError, "sample_id: .*64 bits"),
-    ({"id": object()}, TypeError, "id: object has no JSON form"),
-    ({"composition_string": 5}, TypeError, "composition_string: expected string"),
-    ({"composition_string": b"GaN"}, TypeError, "composition_string: bytes"),
+    ({"layer_id": "1"}, TypeError, "layer_id: Expected `int`, got"),
+    ({"layer_id": True}, TypeError, "layer_id: Expected `int`, got `bool`"),
+    ({"layer_id": 1.0}, TypeError, "layer_id: Expected `int`, got"),
+    ({"layer_id": None}, TypeError, "layer_id: Expected `int`, got `null`"),
+    ({"layer_id": 2**63}, ValueError, "layer_id: Expected `int` <="),
+    ({"sample_id": -(2**63) - 1}, ValueError, "sample_id: Expected `int` >="),
+    ({"id": object()}, TypeError, "id: `object` has no JSON form"),
+    ({"composition_string": 5}, TypeError, "composition_string: Expected `str`, got `int`"),
+    ({"composition_string": b"GaN"}, TypeError, "composition_string: `bytes` has"),
     ({"orientation": "\ud800"}, ValueError, "orientation: .*UTF-8"),
-    ({"element_dict": [1]}, TypeError, "element_dict: expected object"),
-    ({"element_dict": {"Ba": "1"}}, TypeError, "element_dict.Ba: expected number"),
-    ({"element_dict": {"Ba": True}}, TypeError, "element_dict.Ba: expected number"),
+    ({"element_dict": [1]}, TypeError, "element_dict: Expected `object`"),
+    ({"element_dict": {"Ba": "1"}}, TypeError, "element_dict.Ba: Expected `int | float`"),
+    ({"element_dict": {"Ba": True}}, TypeError, "element_dict.Ba: Expected `int | float`"),
     ({"element_dict": {"Ba": float("nan")}}, ValueError, "element_dict.Ba: .*finite"),
     ({"element_dict": {"Ba": float("inf")}}, ValueError, "element_dict.Ba: .*finite"),
     ({"element_dict": {"Ba": -1}}, ValueError, "element_dict.Ba: .*not negative"),
     ({"element_dict": {"Qq": 1}}, ValueError, "element_dict: 'Qq' is not"),
     ({"element_dict": {"ba": 1}}, ValueError, "element_dict: 'ba' is not"),
-    ({"element_dict": {1: 1}}, TypeError, "element_dict: expected text as a key"),
+    ({"element_dict": {1: 1}}, TypeError, "element_dict: Expected `str` as a key"),
     ({"thickness": 5}, TypeError, "thickness"),
 ]
 
@@ -502,3 +503,38 @@ def test_14_arguments_are_checked_before_sending(
     with Server(replies(answer(201, GOOD["add"]))) as server, pytest.raises(kind, match=says):
         caller(lambda c: c.add_layer(**{"layer_id": 1, **fields}), base_url=server.base_url)
     assert server.connections == 0
+
+
+# Hosts and addresses
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".invalid"])
+def test_a_host_that_is_not_found(caller: Caller, host: str) -> None:
+    with pytest.raises(APIConnectionError, match="Nothing was sent") as caught:
+        caller(listed, base_url=f"https://{host}", max_tries=1)
+    assert caught.value.__cause__ is None
+
+
+def test_all_addresses_of_a_host_are_tried(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    # localhost is two addresses here; the server listens on the second alone.
+    with Server(replies(answer(200, [ROW]))) as server:
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))
+            for address in ("127.0.0.2", "127.0.0.1")
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        assert len(caller(listed, base_url=f"http://localhost:{server.port}")) == 1
+
+
+def test_when_no_address_answers_the_last_one_tells_why(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(lambda _: None) as server:
+        pass
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))
+        for address in ("127.0.0.2", "127.0.0.1")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(APIConnectionError, match="Errno 111"):
+        caller(listed, base_url=f"http://localhost:{server.port}", max_tries=1)

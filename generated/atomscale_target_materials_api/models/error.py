@@ -19,7 +19,7 @@ class Error:
     """
 
     detail: Any | Unset = UNSET
-    """ A text, or FastAPI's list of `{loc, msg, type}`. """
+    """ A text, or FastAPI's list of `{loc, msg, type}`. (B) """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

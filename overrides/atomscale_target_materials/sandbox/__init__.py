@@ -29,7 +29,6 @@ Where the API reference is silent, these are the sandbox's own choices, not the 
 import socket
 import threading
 from os import PathLike
-from types import TracebackType
 from typing import Self
 
 try:
@@ -74,9 +73,13 @@ class Sandbox:
         """Starts to serve; `with` does it."""
         spec = load_spec()
         symbols = spec["components"]["schemas"]["ElementDictCreate"]["propertyNames"]["enum"]
-        self._socket = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._socket.getsockname()[1]
         self._store = Store(self._path, frozenset(symbols))
+        try:
+            self._socket = socket.create_server(("127.0.0.1", self._port))
+        except OSError:
+            self._store.close()
+            raise
+        self._port = self._socket.getsockname()[1]
         scopes = {
             self.api_key: frozenset({"read", "write"}),
             self.read_only_api_key: frozenset({"read"}),
@@ -105,10 +108,5 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

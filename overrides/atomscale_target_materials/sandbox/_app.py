@@ -89,8 +89,8 @@ def _checked(operation: Operation, status: int, answer: Any) -> Response:
 
 async def _no_operation(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    return _json(error.status_code, {"detail": error.detail})
+    return _json(error.status_code, {"detail": error.detail}, error.headers)
 
 
-def _json(status: int, answer: Any) -> Response:
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+def _json(status: int, answer: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(answer), status, headers, "application/json")

@@ -84,30 +84,25 @@ def seeds() -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
         )
 
 
+_PART = re.compile(r"(\()|([A-Z][a-z]?|\))([0-9]{1,9}(?:\.[0-9]{1,9})?)?")
+LARGEST_AMOUNT = 1e15
+
+
 def elements_of(formula: str, symbols: Collection[str]) -> dict[str, float] | None:
     """Element amounts of a formula like `(La0.7Sr0.3)MnO3`; None where it cannot be read."""
-    parts = re.findall(r"[A-Z][a-z]?|[()]|\d+(?:\.\d+)?", formula)
-    if not parts or "".join(parts) != formula:
+    parts = [*_PART.finditer(formula)]
+    if "".join(part[0] for part in parts) != formula:
         return None
     groups: list[dict[str, float]] = [{}]
-    last: dict[str, float] = {}
-    for part in [*parts, "1"]:
-        factor = _amount(part)
-        for symbol, amount in last.items():
-            groups[-1][symbol] = groups[-1].get(symbol, 0) + amount * (factor or 1)
-        last = {}
-        if part == "(":
+    for opening, closed, digits in (part.groups() for part in parts):
+        if opening:
             groups.append({})
-        elif part == ")" and len(groups) > 1:
-            last = groups.pop()
-        elif part in symbols:
-            last = {part: 1}
-        elif factor is None:
+            continue
+        inner = groups.pop() if closed == ")" else {closed: 1}
+        if not groups or not inner.keys() <= set(symbols) or not inner:
             return None
-    return groups[0] if len(groups) == 1 else None
-
-
-def _amount(part: str) -> float | None:
-    if not part[0].isdigit():
-        return None
-    return float(part) if "." in part else int(part)
+        factor = float(digits) if "." in (digits or "1") else int(digits or "1")
+        for symbol, amount in inner.items():
+            groups[-1][symbol] = groups[-1].get(symbol, 0) + amount * factor
+    amounts = groups[0].values()
+    return groups[0] if len(groups) == 1 and 0 < max(amounts, default=0) < LARGEST_AMOUNT else None

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS samples (
     growth_method TEXT
 );
 CREATE TABLE IF NOT EXISTS layers (
-    id INTEGER PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    id INTEGER UNIQUE NOT NULL,
     sample_id INTEGER REFERENCES samples (sample_id),
     layer_id INTEGER NOT NULL,
     composition_string TEXT,
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS layers (
 _LIST = """
 SELECT samples.*, layer_id, composition_string, element_dict, orientation, space_group, mp_id,
        last_updated
-FROM samples LEFT JOIN layers USING (sample_id) ORDER BY sample_id, layers.id
+FROM samples LEFT JOIN layers USING (sample_id) ORDER BY sample_id, layers.number
 """
 FIRST_SAMPLE_RECORD = 7001
 FIRST_LAYER_RECORD = 100_001
@@ -64,14 +65,18 @@ class Store:
         self._lock = threading.Lock()
         self._symbols = symbols
         self._db.executescript(_SCHEMA)
-        if not self._db.execute("SELECT 1 FROM samples").fetchone():
-            self._seed()
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if not self._db.execute("SELECT 1 FROM samples").fetchone():
+                self._seed()
 
     def _seed(self) -> None:
         for record_id, (sample, layers) in enumerate(seeds(), FIRST_SAMPLE_RECORD):
             self._insert("samples", {"id": record_id, **sample})
             for layer in layers:
-                self.add({**layer, "last_updated": SEEDED_AT})
+                known = self._known_of(layer["composition_string"])
+                added = {"id": self._free_id(), "last_updated": SEEDED_AT}
+                self._insert("layers", {**known, **layer, **added})
 
     def rows(self) -> list[dict[str, Any]]:
         """The list's entries, in the order in which they were added to their sample."""
@@ -82,7 +87,12 @@ class Store:
     def add(self, layer: dict[str, Any]) -> dict[str, Any]:
         """Adds a layer, completed from its composition; as it is stored, or Refusal."""
         now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
-        given = {name: value for name, value in layer.items() if value is not None}
+        given: dict[str, Any] = {
+            # JSON's 1.0 is an integer too.
+            name: int(value) if isinstance(value, float) else value
+            for name, value in layer.items()
+            if value is not None
+        }
         layer = {"last_updated": now, **self._known_of(given.get("composition_string")), **given}
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,187 @@
+"""`client.call` on operations that the spec does not have: modules as the generator writes them."""
+
+import datetime
+import sys
+import types
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from atomscale_target_materials import APIResponseValidationError, Client
+from atomscale_target_materials_api.api.target_materials import add_target_material_layer
+from atomscale_target_materials_api.models import LayerCreate
+
+from .conftest import KEY, Caller
+from .server import Server, answer, replies
+
+# What the generator writes for a PATCH with path, query and header parameters and three successes.
+SOURCE = """
+from io import BytesIO
+from typing import Any, cast
+from urllib.parse import quote
+import datetime
+from atomscale_target_materials_api import errors
+from atomscale_target_materials_api.models import Error, Layer, LayerCreate
+from atomscale_target_materials_api.types import UNSET, File, Unset
+
+def _get_kwargs(note, *, body: LayerCreate, since: datetime.date | Unset = UNSET,
+                limit: int | Unset = UNSET, x_tag: str | Unset = UNSET) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_tag, Unset):
+        headers["X-Tag"] = x_tag
+    params: dict[str, Any] = {}
+    json_since: str | Unset = UNSET
+    if not isinstance(since, Unset):
+        json_since = since.isoformat()
+    params["since"] = json_since
+    params["limit"] = limit
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+    kwargs: dict[str, Any] = {
+        "method": "patch",
+        "url": "/notes/{note}/layers/".format(note=quote(str(note), safe="")),
+        "params": params,
+    }
+    kwargs["json"] = body.to_dict()
+    headers["Content-Type"] = "application/json"
+    kwargs["headers"] = headers
+    return kwargs
+
+_get_kwargs.__annotations__["note"] = str
+
+def _parse_response(*, client, response) -> Any | Error | File | str | None:
+    if response.status_code == 200:
+        return File(payload=BytesIO(response.content))
+    if response.status_code == 203:
+        return cast(str, response.text)
+    if response.status_code == 204:
+        return cast(Any, None)
+    if response.status_code == 404:
+        return Error.from_dict(response.json())
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    return None
+"""
+
+
+@pytest.fixture(scope="module")
+def patch_note() -> types.ModuleType:
+    module = types.ModuleType("atomscale_target_materials_api.api.notes.patch_note")
+    exec(SOURCE, vars(module))
+    sys.modules[module.__name__] = module
+    return module
+
+
+BODY = LayerCreate(layer_id=1)
+
+
+def test_what_is_sent(caller: Caller, patch_note: types.ModuleType) -> None:
+    with Server(replies(b"HTTP/1.1 204 No Content\r\n\r\n")) as server:
+        result = caller(
+            lambda client: client.call(
+                patch_note,
+                note="a/b ?",
+                body=BODY,
+                since=datetime.date(2024, 1, 15),
+                limit=np.int64(3),
+                x_tag="t",
+            ),
+            base_url=server.base_url,
+        )
+    assert result is None
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"PATCH /notes/a%2Fb%20%3F/layers/?since=2024-01-15&limit=3 HTTP/1.1")
+    assert b"X-Tag: t" in head
+    assert body == b'{"layer_id":1}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "read"),
+    [
+        (answer(200, b"\x00\x01", content_type="application/octet-stream"), b"\x00\x01"),
+        (answer(203, b"text", content_type="text/plain"), "text"),
+    ],
+)
+def test_answers_that_are_no_json(
+    caller: Caller, patch_note: types.ModuleType, reply: bytes, read: Any
+) -> None:
+    with Server(replies(reply)) as server:
+        result = caller(
+            lambda client: client.call(patch_note, note="n", body=BODY), base_url=server.base_url
+        )
+    assert (result.payload.read() if isinstance(read, bytes) else result) == read
+
+
+def test_an_undocumented_success(caller: Caller, patch_note: types.ModuleType) -> None:
+    with (
+        Server(replies(answer(202, b"{}"))) as server,
+        pytest.raises(APIResponseValidationError, match=r"success \(200, 203, 204\)"),
+    ):
+        caller(
+            lambda client: client.call(patch_note, note="n", body=BODY), base_url=server.base_url
+        )
+
+
+WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({}, TypeError, "patch_note: missing a required argument: 'note'"),
+    ({"note": "n", "body": BODY, "x": 1}, TypeError, "patch_note: got an unexpected .* 'x'"),
+    ({"note": 5, "body": BODY}, TypeError, "note: Expected `str`, got `int`"),
+    ({"note": "n", "body": BODY, "limit": "3"}, TypeError, "limit: Expected `int`, got `str`"),
+    ({"note": "n", "body": BODY, "since": "x"}, ValueError, "since: Invalid RFC3339"),
+    ({"note": "n", "body": {"layer_id": 1}}, TypeError, "body: expected .*LayerCreate.*, got dict"),
+    ({"note": "n", "body": LayerCreate(layer_id="1")}, TypeError, "body.layer_id: Expected `int`"),  # type: ignore[arg-type]
+    ({"note": "", "body": BODY}, ValueError, "note: '' cannot be a part of the path"),
+    ({"note": "..", "body": BODY}, ValueError, r"note: '\.\.' cannot be a part of the path"),
+    ({"note": "n" * 70_000, "body": BODY}, ValueError, "PATCH: URL too long"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "kind", "says"), WRONG)
+def test_wrong_parameters(
+    caller: Caller,
+    patch_note: types.ModuleType,
+    parameters: dict[str, Any],
+    kind: type[Exception],
+    says: str,
+) -> None:
+    with Server(replies(answer())) as server, pytest.raises(kind, match=says):
+        caller(lambda client: client.call(patch_note, **parameters), base_url=server.base_url)
+    assert server.connections == 0
+
+
+def test_an_empty_value_elsewhere_than_in_the_path_is_fine(patch_note: types.ModuleType) -> None:
+    with (
+        Server(replies(b"HTTP/1.1 204 No Content\r\n\r\n")) as server,
+        Client(KEY, base_url=server.base_url) as client,
+    ):
+        client.call(patch_note, note="n", body=BODY, x_tag="")
+    assert b"X-Tag:" in server.requests[0]
+
+
+@pytest.mark.parametrize("operation", [None, httpx, "list_target_materials"])
+def test_what_is_no_operation(operation: Any) -> None:
+    with Client(KEY) as client, pytest.raises(TypeError, match="operation: a module of"):
+        client.call(operation)
+
+
+def test_arguments_that_hold_themselves() -> None:
+    amounts: dict[str, Any] = {}
+    amounts["Ba"] = amounts
+    with Client(KEY) as client:
+        with pytest.raises(ValueError, match="nested too deeply"):
+            client.add_layer(layer_id=1, element_dict=amounts)
+        with pytest.raises(TypeError, match="got list"):
+            client.call(add_target_material_layer, body=[amounts])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"transport": httpx.AsyncHTTPTransport}, "transport: an httpx.BaseTransport"),
+        ({"ssl_context": "corporate.pem"}, "ssl_context: an ssl.SSLContext"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        Client(KEY, **options)
