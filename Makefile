@@ -30,9 +30,10 @@ test: lint-spec check-generated lint types unit wheel  ## everything that CI che
 .venv-demo/ready: demo.lock pyproject.toml
 .venv/ready .venv-demo/ready:
 	@$(BASE) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: PYTHON=python3.12 make ... names another one")'
-	rm -rf $(@D)
-	$(BASE) -m venv --without-pip $(@D)
-	if $(BASE) -m pip --python $(@D)/bin/python install --quiet $(UV) 2> $(@D)/uv.log; then \
+	@echo "making $(@D)"
+	@rm -rf $(@D)
+	@$(BASE) -m venv --without-pip $(@D)
+	@if $(BASE) -m pip --python $(@D)/bin/python install --quiet $(UV) 2> $(@D)/uv.log; then \
 	  VIRTUAL_ENV=$(CURDIR)/$(@D) $(@D)/bin/uv pip install --quiet --require-hashes -r $<; \
 	  VIRTUAL_ENV=$(CURDIR)/$(@D) $(@D)/bin/uv pip install --quiet --no-deps --no-build-isolation -e .; \
 	else \
@@ -81,7 +82,7 @@ types: | env
 	mypy
 
 unit: | env
-	pytest
+	pytest -n auto
 
 wheel: | env
 	python tests/wheel/check_wheel.py

@@ -112,9 +112,7 @@ def test_two_keys_that_differ_give_a_warning_at_the_users_line(
     monkeypatch: pytest.MonkeyPatch, kind: type[Client] | type[AsyncClient]
 ) -> None:
     set_all(monkeypatch, {"ATOMSCALE_API_KEY": "NEEDLE1", "AS_API_KEY": "NEEDLE2"})
-    with pytest.warns(
-        UserWarning, match="both set and differ: ATOMSCALE_API_KEY is used"
-    ) as caught:
+    with pytest.warns(UserWarning, match="are set and differ: ATOMSCALE_API_KEY is used") as caught:
         kind(transport=TRANSPORT)
     assert [each.filename for each in caught] == [__file__]
     assert "NEEDLE" not in str(caught[0].message)

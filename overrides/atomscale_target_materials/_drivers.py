@@ -11,13 +11,13 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.metadata import version
-from typing import Self, TypeVar, cast
+from typing import TypeVar, cast
 
 import httpcore
 import httpx
 
 from ._network import Deadline
-from ._steps import Failure, Flow, Outcome, Send, Sleep
+from ._steps import Failure, Flow, Outcome, Send
 from ._transport import Body, Unreadable
 from .errors import APIResponseValidationError, APITimeoutError, ClientClosedError
 
@@ -80,8 +80,8 @@ class _Exchange:
         self.body = Body(self.headers.get("content-encoding", ""), self.limit)
         return self.body
 
-    def __enter__(self) -> Self:
-        return self
+    def __enter__(self) -> None:
+        pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if isinstance(error, Unreadable):
@@ -135,26 +135,27 @@ class Driver:
     def run(self, flow: Flow[T]) -> T:
         """Carries out what `flow` yields, and returns what it returns."""
         _refuse_when(self._closed)
-        outcome = None
         try:
+            step = next(flow)
             while True:
-                outcome = self._do(flow.send(outcome))
+                step = flow.send(self._send(step))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
-    def _do(self, step: Send | Sleep) -> Outcome | None:
-        if isinstance(step, Sleep):
-            self._sleep(step.seconds)
-            return None
-        with _Exchange(step) as exchange:
+    def _send(self, step: Send) -> Outcome:
+        exchange = _Exchange(step)
+        if step.pause:
+            self._sleep(step.pause)
+        with exchange:
             response = self._transport.handle_request(exchange.request)
+            stream = cast("httpx.SyncByteStream", response.stream)
             try:
                 body = exchange.begin(response)
-                for chunk in cast("httpx.SyncByteStream", response.stream):
+                for chunk in stream:
                     body.feed(chunk)
                 body.end()
             finally:
-                response.close()
+                stream.close()
         return exchange.outcome()
 
     def close(self) -> None:
@@ -175,26 +176,27 @@ class AsyncDriver:
     async def run(self, flow: Flow[T]) -> T:
         """As `Driver.run`, awaited."""
         _refuse_when(self._closed)
-        outcome = None
         try:
+            step = next(flow)
             while True:
-                outcome = await self._do(flow.send(outcome))
+                step = flow.send(await self._send(step))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
-    async def _do(self, step: Send | Sleep) -> Outcome | None:
-        if isinstance(step, Sleep):
-            await self._sleep(step.seconds)
-            return None
-        with _Exchange(step) as exchange:
+    async def _send(self, step: Send) -> Outcome:
+        exchange = _Exchange(step)
+        if step.pause:
+            await self._sleep(step.pause)
+        with exchange:
             response = await self._transport.handle_async_request(exchange.request)
+            stream = cast("httpx.AsyncByteStream", response.stream)
             try:
                 body = exchange.begin(response)
-                async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                async for chunk in stream:
                     body.feed(chunk)
                 body.end()
             finally:
-                await response.aclose()
+                await stream.aclose()
         return exchange.outcome()
 
     async def aclose(self) -> None:

@@ -7,7 +7,6 @@ so one `Deadline` travels there, and the streams below ask it what is left.
 
 import socket
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import httpcore
@@ -68,27 +67,16 @@ class Stream:
         return Stream(self._stream.start_tls(ssl_context, server_hostname, left))
 
 
-class Backend(httpcore.NetworkBackend):
+class Backend:
     """Connects within the deadline; the addresses of a host share what is left."""
 
-    def __init__(self) -> None:
-        self._backend = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: Any = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> Any:
+    def connect_tcp(self, host: str, port: int, timeout: Any, **options: Any) -> Any:
+        """A stream to the first address that takes the connection."""
         addresses = _addresses(host, port)
-        for index, address in enumerate(addresses):
-            share = timeout.or_raise(httpcore.ConnectTimeout) / (len(addresses) - index)
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            share = timeout.or_raise(httpcore.ConnectTimeout) / left
             try:
-                return Stream(
-                    self._backend.connect_tcp(address, port, share, local_address, socket_options)
-                )
+                return Stream(httpcore.SyncBackend().connect_tcp(address, port, share, **options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
         raise last
@@ -117,21 +105,11 @@ class AsyncStream(Stream):
         return AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
 
 
-class AsyncBackend(httpcore.AsyncNetworkBackend):
+class AsyncBackend:
     """As `Backend`, awaited: anyio races the addresses within the one timeout."""
 
-    def __init__(self) -> None:
-        self._backend = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: Any = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> Any:
+    async def connect_tcp(self, host: str, port: int, timeout: Any, **options: Any) -> Any:
+        """As `Backend.connect_tcp`."""
         left = timeout.or_raise(httpcore.ConnectTimeout)
-        return AsyncStream(
-            await self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        )
+        backend = httpcore.AnyIOBackend()
+        return AsyncStream(await backend.connect_tcp(host, port, left, **options))

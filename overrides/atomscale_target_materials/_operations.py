@@ -4,12 +4,10 @@ A flow yields what it wants done (`Send`, `Sleep`), gets the outcome back, and r
 raises.
 """
 
-import inspect
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from inspect import Signature
 from types import ModuleType
 from typing import Any, get_type_hints
 
@@ -29,7 +27,7 @@ from atomscale_target_materials_api.types import UNSET, Unset
 from . import _retry
 from ._codec import decode, failure_of, success_of
 from ._settings import Settings
-from ._steps import Flow, Request, Send, Sleep
+from ._steps import Flow, Request, Send
 from ._wire import Mismatch, converter, plain
 from .stacks import TargetMaterials
 
@@ -40,19 +38,17 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
     """Sends one operation, again where that is safe, until it succeeds or the error is final."""
     request = request_of(operation, parameters)
     success = success_of(operation)
-    left, tries = settings.timeout, 0
+    left, pause, tries = settings.timeout, 0.0, 0
     while True:
-        outcome = yield Send(settings, request, left)
-        assert outcome is not None  # noqa: S101 - a driver answers a Send
         tries += 1
+        outcome = yield Send(settings, request, left, pause)
         error = failure_of(request, outcome, settings)
         if error is None:
             return decode(request, outcome, success, settings)
-        pause = _retry.pause(request, outcome, tries) if tries < settings.max_tries else None
-        if pause is None:
+        again = _retry.pause(request, outcome, tries) if tries < settings.max_tries else None
+        if again is None:
             raise error
-        yield Sleep(pause)
-        left = outcome.left - pause
+        left, pause = outcome.left, again
 
 
 def list_target_materials(settings: Settings) -> Flow[TargetMaterials]:
@@ -88,19 +84,26 @@ def _elements() -> frozenset[str]:
 
 def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
     """The request of a generated operation; TypeError or ValueError names what does not fit."""
-    build, signature, hints = _shape(operation)
-    try:
-        signature.bind(**parameters)
-    except TypeError as error:
-        fault = str(error)
-    else:
-        fault = ""
-    if fault:
-        raise TypeError(f"{operation.__name__.rpartition('.')[2]}: {fault}")
+    build, hints = _builder(operation)
     for name, value in parameters.items():
-        if name != "body" and value is not UNSET:
+        if name in hints and name != "body" and value is not UNSET:
             _fitting(hints[name], value, name)
-    options = _built(build, parameters, hints)
+    fault, options = "", {}
+    try:
+        options = build(**parameters)
+    except AttributeError:
+        kind = type(parameters["body"]).__name__
+        fault = (
+            f"body: Expected `{getattr(hints['body'], '__name__', hints['body'])}`, got `{kind}`"
+        )
+    except TypeError as error:
+        fault = str(error).replace(build.__name__, operation.__name__.rpartition(".")[2])
+    if fault:
+        raise TypeError(fault)
+    for name, value in parameters.items():
+        # As a part of the path these three would lead to another resource.
+        if value in ("", ".", "..") and build(**{**parameters, name: "x"})["url"] != options["url"]:
+            raise ValueError(f"{name}: {value!r} cannot be a part of the path")
     if "json" in options:
         body, _ = _fitting(hints["body"], options.pop("json"), "body")
         options["content"] = msgspec.json.encode(body)
@@ -108,31 +111,14 @@ def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
 
 
 @cache
-def _shape(operation: Any) -> tuple[Callable[..., dict[str, Any]], Signature, dict[str, Any]]:
+def _builder(operation: Any) -> tuple[Callable[..., dict[str, Any]], dict[str, Any]]:
     build = getattr(operation, "_get_kwargs", None)
     if build is None:
         raise TypeError(
             "operation: a module of atomscale_target_materials_api.api is needed, "
             f"got {operation!r:.100}"
         )
-    return build, inspect.signature(build), get_type_hints(build, localns=vars(models))
-
-
-def _built(
-    build: Callable[..., dict[str, Any]], parameters: Mapping[str, Any], hints: Mapping[str, Any]
-) -> dict[str, Any]:
-    try:
-        options = build(**parameters)
-    except AttributeError:
-        options = {}
-    if not options:
-        kind = type(parameters.get("body")).__name__
-        raise TypeError(f"body: expected {hints.get('body')}, got {kind}")
-    for name, value in parameters.items():
-        # As a part of the path these three would lead to another resource.
-        if value in ("", ".", "..") and build(**{**parameters, name: "x"})["url"] != options["url"]:
-            raise ValueError(f"{name}: {value!r} cannot be a part of the path")
-    return options
+    return build, get_type_hints(build, localns=vars(models))
 
 
 def _fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:

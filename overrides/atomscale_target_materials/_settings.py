@@ -5,7 +5,7 @@ import numbers
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,77 +55,64 @@ class Settings:
     max_response_bytes: int = attrs.field(validator=_positive)
 
     @classmethod
-    def resolve(cls, key: Secret, base_url: str | None, **limits: Any) -> "Settings":
-        """From a client's arguments and the environment."""
-        key, key_source = _find_key(key, os.environ)
+    def resolve(cls, api_key: Secret, base_url: Secret, **limits: Any) -> "Settings":
+        """From a client's arguments (a secret None: left out) and the environment."""
+        keys = _given(api_key, "api_key", KEY_VARIABLES)
+        if not keys:
+            raise ConfigurationError(
+                "no API key: pass api_key=..., or set the environment variable ATOMSCALE_API_KEY "
+                "(or AS_API_KEY)"
+            )
+        if keys[0][0].reveal() != keys[-1][0].reveal():
+            warnings.warn(
+                "ATOMSCALE_API_KEY and AS_API_KEY are set and differ: ATOMSCALE_API_KEY is used",
+                stacklevel=3,
+            )
+        urls = _given(base_url, "base_url", BASE_URL_VARIABLES)
+        url = _checked("base URL", *[*urls, (Secret(DEFAULT_BASE_URL), "")][0], _fault_of_base_url)
+        scheme, colon, rest = url.reveal().partition(":")
         return cls(
-            key=_checked_key(key, key_source),
-            key_source=key_source,
-            base_url=_checked_base_url(*_find_base_url(base_url, os.environ)),
+            key=_checked("API key", *keys[0], _fault_of_key).watched(),
+            key_source=keys[0][1],
+            base_url=(scheme.lower() + colon + rest).rstrip("/"),
             **limits,
         )
 
 
-def _find_key(argument: Secret, environ: Mapping[str, str]) -> tuple[Secret, str]:
+def _given(argument: Secret, name: str, variables: Iterable[str]) -> list[tuple[Secret, str]]:
+    """What was given, each with its source. An empty variable is none."""
     if argument.reveal() is not None:
-        return argument, "the api_key argument"
-    found = {name: Secret(environ[name]) for name in KEY_VARIABLES if environ.get(name, "").strip()}
-    if not found:
-        raise ConfigurationError(
-            "no API key: pass api_key=..., or set the environment variable ATOMSCALE_API_KEY "
-            "(or AS_API_KEY)"
-        )
-    if len({key.reveal().strip() for key in found.values()}) > 1:
-        warnings.warn(
-            "ATOMSCALE_API_KEY and AS_API_KEY are both set and differ: ATOMSCALE_API_KEY is used",
-            stacklevel=4,
-        )
-    source = next(iter(found))
-    return found[source], f"the environment variable {source}"
+        return [(argument, f"the {name} argument")]
+    found = [
+        (Secret(os.environ.get(variable, "").strip()), f"the environment variable {variable}")
+        for variable in variables
+    ]
+    return [each for each in found if each[0].reveal()]
 
 
-def _checked_key(key: Secret, source: str) -> Secret:
-    fault = _fault_of_key(key.reveal())
+def _checked(
+    what: str, value: Secret, source: str, fault_of: Callable[[str], str | None]
+) -> Secret:
+    """`value` without white space around it. It is not repeated in the error: it may be secret."""
+    if isinstance(value.reveal(), str):
+        value = Secret(value.reveal().strip() if what == "API key" else value.reveal())
+        fault = fault_of(value.reveal())
+    else:
+        fault = f"must be a str, not {type(value.reveal()).__name__}"
     if fault:
-        raise ConfigurationError(f"the API key from {source} {fault}")
-    return Secret(key.reveal().strip()).watched()
+        raise ConfigurationError(f"the {what} from {source} {fault}")
+    return value
 
 
-def _fault_of_key(key: object) -> str | None:
-    """It returns what it finds: were it to raise, its frame would show the key."""
-    if not isinstance(key, str):
-        return f"must be a str, not {type(key).__name__}"
-    if not key.strip():
+def _fault_of_key(key: str) -> str | None:
+    if not key:
         return "is empty"
-    if not (key.strip().isascii() and key.strip().isprintable()):
+    if not (key.isascii() and key.isprintable()):
         return (
             "has characters that no key has (printable ASCII only): copy it again, perhaps "
             "something came along with it"
         )
     return None
-
-
-def _find_base_url(argument: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
-    if argument is not None:
-        return argument, "the base_url argument"
-    for name in BASE_URL_VARIABLES:
-        if url := environ.get(name, "").strip():
-            return url, f"the environment variable {name}"
-    return DEFAULT_BASE_URL, "the default"
-
-
-def _checked_base_url(url: str, source: str) -> str:
-    """`url` without a trailing slash. A message does not repeat it: it may hold a password."""
-    if not isinstance(url, str):
-        raise ConfigurationError(
-            f"the base URL from {source} must be a str, not {type(url).__name__}"
-        )
-    fault = _fault_of_base_url(url)
-    if fault:
-        raise ConfigurationError(
-            f"the base URL from {source} {fault}; it looks like https://api.atomscale.ai"
-        )
-    return url.rstrip("/")
 
 
 def _fault_of_base_url(url: str) -> str | None:
@@ -147,7 +134,8 @@ def _fault_of_base_url(url: str) -> str | None:
             parts.scheme == "http" and not _is_loopback(host)
         ),
     }
-    return next((fault for fault, found in faults.items() if found), None)
+    fault = next((fault for fault, found in faults.items() if found), None)
+    return fault and f"{fault}; it looks like {DEFAULT_BASE_URL}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -29,18 +29,12 @@ class Request:
 
 @attrs.frozen
 class Send:
-    """Send `request` once and bring the outcome within `left` seconds."""
+    """After `pause` seconds send `request` once; `left` seconds for both."""
 
     settings: Settings
     request: Request
     left: float
-
-
-@attrs.frozen
-class Sleep:
-    """Wait for `seconds`."""
-
-    seconds: float
+    pause: float = 0.0
 
 
 @attrs.frozen
@@ -76,4 +70,4 @@ class Outcome:
 
 
 T = TypeVar("T")
-Flow = Generator[Send | Sleep, Outcome | None, T]
+Flow = Generator[Send, Outcome, T]

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpcore
@@ -88,6 +88,12 @@ def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLConte
     )
 
 
+def _answer(response: httpcore.Response) -> httpx.Response:
+    # The stream as httpcore has it: whoever iterates over it closes it too.
+    stream: Any = response.stream
+    return httpx.Response(response.status, headers=response.headers, stream=stream)
+
+
 def _core(request: httpx.Request) -> httpcore.Request:
     url = request.url
     return httpcore.Request(
@@ -99,42 +105,20 @@ def _core(request: httpx.Request) -> httpcore.Request:
     )
 
 
-class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._response.iter_stream()
-
-    def close(self) -> None:
-        self._response.close()
-
-
 class Transport(httpx.BaseTransport):
     """httpcore's connection pool with our network backend."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
-        self._pool = httpcore.ConnectionPool(ssl_context, network_backend=Backend(), **POOL)
+        backend: Any = Backend()
+        self._pool = httpcore.ConnectionPool(ssl_context, network_backend=backend, **POOL)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Sends one request; follows nothing, retries nothing."""
-        response = self._pool.handle_request(_core(request))
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+        return _answer(self._pool.handle_request(_core(request)))
 
     def close(self) -> None:
         """Closes all connections."""
         self._pool.close()
-
-
-class _AsyncBody(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._response.aiter_stream()
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
@@ -147,14 +131,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `Transport.handle_request`."""
         pool = await self._pool_of(asyncio.get_running_loop())
-        response = await pool.handle_async_request(_core(request))
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_AsyncBody(response)
-        )
+        return _answer(await pool.handle_async_request(_core(request)))
 
     async def _pool_of(self, loop: asyncio.AbstractEventLoop) -> _AsyncPool:
         if loop not in self._pools:
-            pool = _AsyncPool(self._ssl_context, network_backend=AsyncBackend(), **POOL)
+            backend: Any = AsyncBackend()
+            pool = _AsyncPool(self._ssl_context, network_backend=backend, **POOL)
             self._pools[loop] = pool, self._life_of(pool, loop)
             await anext(self._pools[loop][1])
         return self._pools[loop][0]

@@ -49,10 +49,10 @@ class _Client(Generic[TransportT]):
         transport: TransportT | None = None,
     ) -> None:
         # From here on no frame, and so no traceback, holds the key as a plain text.
-        key, api_key = Secret(api_key), None
+        secret, api_key = Secret(api_key), None
         self._settings = Settings.resolve(
-            key,
-            base_url,
+            secret,
+            Secret(base_url),
             timeout=timeout,
             max_tries=max_tries,
             max_response_bytes=max_response_bytes,

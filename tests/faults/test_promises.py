@@ -198,7 +198,7 @@ def test_4_retry_after_is_honoured(
     script = replies(answer(429, retry_after=value), answer(200, GOOD[operation]))
     with Server(script) as server:
         caller(CALLS[operation], base_url=server.base_url)
-    assert caller.pauses == [pause]
+    assert caller.pauses == ([pause] if pause else [])
 
 
 @pytest.mark.parametrize("value", ["86400", "Fri, 31 Dec 9999 23:59:59 GMT"])
