@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?= python3
 # The interpreter itself, not an active environment's link to it: that environment may be the one to be made anew.
-BASE   := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')
+BASE    = $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')
 UV     := uv==0.13.9
 REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
@@ -50,23 +50,16 @@ lock: | env  ## new versions into dev.lock and demo.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --extra sandbox --group demo -c dev.lock pyproject.toml -o demo.lock
 
-generate: | env  ## openapi.yaml -> generated/
-	rm -rf $(PACKAGE)
-	$(call generate_into,$(PACKAGE))
+generate: build/generated.stamp  ## openapi.yaml -> generated/, whole or not at all
+
+build/generated.stamp: openapi.yaml generator-config.yml $(wildcard overrides/templates/*) dev.lock tools/generate.py | .venv/ready
+	@python tools/generate.py
+
+# Which files were made: one that is changed or gone is made anew.
+-include build/generated.d
 
 check-generated: | env  ## is generated/ what openapi.yaml gives?
-	@rm -rf build/generated && mkdir -p build/generated
-	@$(call generate_into,build/$(PACKAGE))
-	@diff -r --exclude=__pycache__ build/generated generated || \
-	  { echo "generated/ is not what openapi.yaml gives: type 'make generate' and commit the result"; exit 1; }
-
-define generate_into
-openapi-python-client generate --path openapi.yaml --config generator-config.yml --meta none --fail-on-warning \
-  --custom-template-path overrides/templates --output-path $(1)
-python -c 'import json, sys; from ruamel.yaml import YAML; \
-  json.dump(YAML(typ="safe").load(open("openapi.yaml", encoding="utf-8")), sys.stdout, indent=1)' > $(1)/openapi.json
-touch $(1)/py.typed
-endef
+	@python tools/generate.py --check
 
 lint-spec: | env
 	openapi-spec-validator openapi.yaml

@@ -128,7 +128,8 @@ def _fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:
         return json_value, converter(hint)(json_value)
     except Mismatch as mismatch:
         kind = ValueError if mismatch.is_value else TypeError
-        message = f"{(place + mismatch.path[1:]).lstrip('.')}: {mismatch.fault}"
+        place = (place + mismatch.path[1:]).lstrip(".")
+        message = f"{place}: {mismatch.fault}" if place else mismatch.fault
     except RecursionError:
         kind, message = ValueError, f"{place or 'an argument'}: nested too deeply"
     raise kind(message)
