@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 
 PACKAGE := generated/atomscale_target_materials_api
 
-.PHONY: help env demo test lint-spec lint types unit wheel generate check-generated lock
+.PHONY: help env demo test lint-spec lint types unit wheel generate check-generated diff pull-request lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,21 +61,31 @@ build/generated.stamp: openapi.yaml generator-config.yml $(wildcard overrides/te
 check-generated: | env  ## is generated/ what openapi.yaml gives?
 	@python tools/generate.py --check
 
-lint-spec: | env
+diff: | env  ## what has changed for users since BASE=<git ref>; STRICT=1 wants a version that says so
+	@python tools/diff.py "$(BASE)" $(if $(STRICT),--strict)
+
+pull-request:  ## CI: offers generated/ as a pull request
+	@tools/pull_request.sh
+
+lint-spec: | env  ## is openapi.yaml valid and clean?
 	openapi-spec-validator openapi.yaml
 	@if command -v npx > /dev/null; then \
 	  REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes $(REDOCLY) lint openapi.yaml; \
 	else echo "redocly not run: it needs node, which is not here"; fi
 
-lint: | env
+lint: | env  ## ruff, and the workflows
 	ruff check .
 	ruff format --check .
+	zizmor --offline --quiet .github/workflows
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-types: | env
+types: | env  ## mypy in strict mode
 	mypy
 
-unit: | env
+unit: | env  ## the tests, with branch coverage
 	pytest -n auto
 
-wheel: | env
+wheel: | env  ## dist/, used alone in an empty environment
+	rm -rf dist
+	hatchling build
 	python tests/wheel/check_wheel.py

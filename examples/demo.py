@@ -23,7 +23,9 @@ def main() -> None:
         layer = client.add_layer(
             layer_id=2, sample_id=42, composition_string="SrTiO3", orientation="001"
         )
-        print(f"  the server filled in: {layer.element_dict}, {layer.space_group}, {layer.mp_id}\n")
+        print(
+            f"  the server filled in: {layer.to_dict()['element_dict']}, {layer.space_group}, {layer.mp_id}\n"
+        )
         show(client.list_target_materials().stack(42))
 
         print("\nThe same once more is refused:")

@@ -215,7 +215,7 @@ PUBLIC = [
     "Client", "ClientClosedError", "ConfigurationError", "ConflictError", "InternalServerError",
     "Layer", "LayerCreate", "LayerStack", "NotFoundError", "PermissionDeniedError",
     "RateLimitError", "StackLayer", "TargetMaterial", "TargetMaterials",
-    "UnprocessableEntityError",
+    "UnprocessableEntityError", "Unset",
 ]  # fmt: skip
 
 

@@ -315,7 +315,7 @@ def test_the_seed() -> None:
     for layer in (layer for stack in stacks for layer in stack.layers):
         assert layer.elements == elements_of(layer.composition_string or "", SYMBOLS) != {}
         assert layer.orientation
-        assert {"organization_id", "layer_count_is_final"} < {*layer.row.additional_properties}
+        assert {"organization_id", "layer_count_is_final"} <= {*layer.row.additional_properties}
     texts = {str(stack) for stack in stacks}
     assert "BaTiO3(001)/SrTiO3(001)/Si" in texts
     assert any("Al0.3Ga0.7As" in text for text in texts)
@@ -453,9 +453,29 @@ def test_by_itself(tmp_path: Path, signum: signal.Signals) -> None:
         process.send_signal(signum)
         rest, errors = process.communicate()
         watchdog.cancel()
-    assert (process.returncode, rest, errors) == (0, "", "")
+    assert (process.returncode, rest, errors) == (0, "The sandbox has stopped.\n", "")
     with Sandbox(db) as sandbox, Client(sandbox.api_key, base_url=sandbox.base_url) as client:
         assert client.list_target_materials().stack(42).at(9)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--db", "nowhere/stacks.db"], "--db nowhere/stacks.db cannot be used: unable to open"),
+        (["--port", "99999"], "--port 99999 or"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(words: list[str], says: str) -> None:
+    command = [sys.executable, "-m", "atomscale_target_materials.sandbox", "--port", "0", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_there_is_no_address_before_the_start() -> None:
+    with pytest.raises(RuntimeError, match="before it is started"):
+        _ = Sandbox().base_url
 
 
 def test_importing_main_serves_nothing() -> None:

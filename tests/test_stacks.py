@@ -176,7 +176,9 @@ def test_at_goes_by_position() -> None:
     ids=str,
 )
 def test_a_layer_is_written_as_in_the_literature(fields: dict[str, Any], shown: str) -> None:
-    assert str(StackLayer(row(**fields))) == shown
+    layer = StackLayer(row(**fields))
+    assert str(layer) == shown
+    assert repr(layer) == f"<StackLayer {layer.layer_id} of sample {layer.sample_id}: {shown}>"
 
 
 def test_a_stack_is_written_film_first() -> None:
@@ -224,7 +226,7 @@ def test_target_materials_are_an_immutable_sequence() -> None:
         1,
         True,
     )
-    assert repr(materials) == "<TargetMaterials: 3 entries of 2 samples>"
+    assert repr(materials) == "<TargetMaterials: entries=3 samples=2>"
     assert materials == TargetMaterials(rows)
     assert materials != materials[:2]
     assert materials != rows

@@ -1,143 +1,173 @@
 """What a change of the OpenAPI spec means for people whose code uses the client.
 
-Pure: two parsed documents in, a list of changes out. What is sent may only grow (a new optional
-field is fine, a new required one breaks), what is answered may only shrink (a field that is always
-there is fine, one that may be null breaks). A schema that is used on both sides is judged twice.
-What no rule knows counts as breaking: better a false alarm than a broken user.
+Pure: two documents in, a list of changes out.
 """
 
-import json
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any
 
-__all__ = ["Change", "Invalid", "Kind", "Spec", "spec_changes"]
+from schema_changes import TEXTS, Change, Changes, Comparison
+from spec_document import ANYTHING, Invalid, Node, Spec
 
-Kind: TypeAlias = Literal["breaking", "additive", "other"]
-Node: TypeAlias = dict[str, Any]
-Alternatives: TypeAlias = dict[str, Node]
+__all__ = ["spec_changes"]
 
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-ANYTHING: Node = {}
-TYPES = {
-    str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null",
-    list: "array", dict: "object",
+# Words that no call depends on, or that hand-written code answers for.
+ASIDE = TEXTS | {
+    "callbacks", "headers", "info", "links", "security", "securitySchemes", "servers", "webhooks",
 }  # fmt: skip
-# An integer is a number too.
-KIN = {"integer": "number", "number": "integer"}
-# The generator makes Python types of their own of these.
-TYPED_FORMATS = {"binary", "date", "date-time", "uuid"}
-WIDER_FORMAT = {"int32": "int64", "float": "double"}
-LOWER = {"exclusiveMinimum", "minItems", "minLength", "minProperties", "minimum"}
-UPPER = {"exclusiveMaximum", "maxItems", "maxLength", "maxProperties", "maximum"}
-LIMITS = sorted(LOWER | UPPER | {"multipleOf", "pattern", "uniqueItems"})
-TEXTS = {
-    "$comment", "callbacks", "deprecated", "description", "example", "examples", "externalDocs",
-    "headers", "info", "links", "servers", "summary", "title", "webhooks",
-}  # fmt: skip
-AUTHENTICATION = {"security", "securitySchemes"}
-JUDGED = TEXTS | {
-    *LIMITS, "$defs", "additionalProperties", "const", "enum", "format", "items", "properties",
-    "propertyNames", "required", "type",
-}  # fmt: skip
-# Their keys are names, not words of the specification: a field may be called `description`.
-NAMED = {
-    "$defs", "examples", "parameters", "pathItems", "paths", "properties", "requestBodies",
-    "responses", "schemas",
-}  # fmt: skip
+# Their keys are names, not words of OpenAPI: a field may be called `description`.
+NAMED = {"$defs", "parameters", "paths", "properties", "requestBodies", "responses", "schemas"}
 
 
-class Invalid(Exception):  # noqa: N818 - a message to who typed make
-    """Why a spec cannot be compared."""
-
-
-class Change(NamedTuple):
-    """One finding: its place as the spec writes it, and what it means for the user."""
-
-    kind: Kind
-    where: str
-    what: str
-
-
-def spec_changes(old: "Spec", new: "Spec") -> list[Change]:
-    """All that changed from one spec to the other, once each."""
+def spec_changes(old: Spec, new: Spec) -> list[Change]:
+    """All that changed from one spec to the other."""
     if old.tree == new.tree:
         return []
     try:
-        found = [*_operations(old, new), *_texts(old.tree, new.tree, ())]
+        found = [*_operations(old, new), *_asides(old.tree, new.tree, "")]
     except RecursionError:
-        raise Invalid("a $ref or allOf leads to itself without end") from None
-    unjudged = Change("other", new.name, "changed in a place that no operation uses")
-    return list(dict.fromkeys(found)) or [unjudged]
+        raise Invalid("openapi.yaml: a $ref or allOf leads back to itself") from None
+    return found or [Change("other", "openapi.yaml", "changed in a place that no call uses")]
+
+
+def _operations(old: Spec, new: Spec) -> Changes:
+    before, after = old.operations(), new.operations()
+    for name in dict.fromkeys([*before, *after]):
+        if name not in after:
+            what = "the operation is gone: code that calls it fails"
+            yield Change("breaking", name, what)
+        elif name not in before:
+            what = "a new operation, callable at once through `client.call`"
+            yield Change("additive", name, what)
+        else:
+            yield from _Operation(old, new, name, before[name], after[name]).changes()
+
+
+def _asides(old: Any, new: Any, place: str, *, named: bool = False) -> Changes:
+    """Texts, examples and the like that changed where both specs have them."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return
+    for key in dict.fromkeys([*old, *new]):
+        below = f"{place} > {key}" if place else str(key)
+        was, now = old.get(key), new.get(key)
+        if key not in ASIDE or named:
+            yield from _asides(was, now, below, named=key in NAMED and not named)
+        elif was != now:
+            yield Change("other", below, "changed: no code of users depends on it")
 
 
 @dataclass(frozen=True)
-class Spec:
-    """A parsed document; `name` is what messages call it."""
+class _Operation:
+    """One operation, before and after."""
 
-    tree: Any
-    name: str = "openapi.yaml"
+    old: Spec
+    new: Spec
+    name: str
+    before: Node
+    after: Node
 
-    def resolved(self, node: Any) -> Node:
-        """A node without its `$ref`; what stands beside it wins. Looked up only when asked."""
-        if isinstance(node, bool):
-            return ANYTHING if node else {"enum": []}
-        if not isinstance(node, dict):
-            raise Invalid(f"{self.name}: {node!r:.60} stands where a mapping belongs")
-        if "$ref" not in node:
-            return node
-        beside = {word: value for word, value in node.items() if word != "$ref"}
-        return {**self.resolved(self._target(node["$ref"])), **beside}
+    def changes(self) -> Changes:
+        was, now = self.before["call"], self.after["call"]
+        if was != now:
+            yield Change("other", self.name, f"{was} became {now}: the client sends what is right")
+        # The generator makes a package of the first tag.
+        was, now = ((each.get("tags") or ["default"])[0] for each in (self.before, self.after))
+        if was != now:
+            what = f"the first tag {was} became {now}: its module moves, so its import fails"
+            yield Change("breaking", self.name, what)
+        yield from self._parameters()
+        yield from self._body()
+        yield from self._successes()
+        yield from self._errors()
 
-    def _target(self, ref: Any) -> Any:
-        steps = str(ref).removeprefix("#/").replace("~1", "/").replace("~0", "~")
-        node: Any = self.tree
-        for step in str(ref).removeprefix("#/").split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
-            node = node.get(name) if isinstance(node, dict) else None
-        if node is None:
-            raise Invalid(f"{self.name}: nothing is at $ref {ref!r}")
-        return node
+    def _at(self, where: str, *, sent: bool) -> Comparison:
+        return Comparison(self.old, self.new, where, sent)
 
-    def part(self, node: Node, word: str) -> Node:
-        """What a node has below a word: a mapping, empty where the word is not there."""
-        return self.resolved(node.get(word) or {})
+    def _parameters(self) -> Changes:
+        before, after = _parameters(self.old, self.before), _parameters(self.new, self.after)
+        for place in dict.fromkeys([*before, *after]):
+            at = self._at(f"{self.name} > {place}", sent=True)
+            was, now = before.get(place), after.get(place)
+            yield from at.presence("", "argument", _required(was), _required(now))
+            if was is not None and now is not None:
+                yield from at.schema(_schema_of(was), _schema_of(now))
 
-    def merged(self, schema: Any) -> Node:
-        """A schema with what its `allOf` adds."""
-        node = self.resolved(schema)
-        own = {word: value for word, value in node.items() if word != "allOf"}
-        return reduce(_both, map(self.merged, node.get("allOf", ())), own)
+    def _body(self) -> Changes:
+        was = self.old.part(self.before, "requestBody")
+        now = self.new.part(self.after, "requestBody")
+        at = self._at(f"{self.name} > body", sent=True)
+        yield from at.presence("", "body", _required(was), _required(now))
+        if was and now:
+            yield from _content(at, was, now)
 
-    def alternatives(self, schema: Any, name: str = "") -> Alternatives:
-        """A schema as alternatives of one type each, null among them; objects by their name."""
-        if isinstance(schema, dict) and "$ref" in schema:
-            name = str(schema["$ref"]).rpartition("/")[2]
-        node = self.merged(schema)
-        union = next((word for word in ("anyOf", "oneOf") if word in node), None)
-        if union is None:
-            return {name if name and kind == "object" else kind: node for kind in _types(node)}
-        rest = {word: value for word, value in node.items() if word != union}
-        found: Alternatives = {}
-        for each in node[union]:
-            inner = _name(each)
-            for label, one in self.alternatives(_both(rest, self.merged(each)), inner).items():
-                found[f"{label} {len(found) + 1}" if label in found else label] = one
-        return found
+    def _successes(self) -> Changes:
+        before, after = _answers(self.old, self.before), _answers(self.new, self.after)
+        before, after = ({k: v for k, v in each.items() if k[0] == "2"} for each in (before, after))
+        for status in dict.fromkeys([*before, *after]):
+            at = self._at(f"{self.name} > {status}", sent=False)
+            if status not in after:
+                what = "no longer answered" if after else "gone, and no success is left"
+                yield at.change("additive" if after else "breaking", "", what)
+            elif status in before:
+                yield from _content(at, before[status], after[status])
+            elif any(not [*_content(at, known, after[status])] for known in before.values()):
+                yield at.change("additive", "", "a new success with a known answer")
+            else:
+                yield at.change("breaking", "", "a new success with an answer of another type")
 
-    def operations(self) -> dict[str, Node]:
-        """The operations by the name that the user calls; parameters of the path included."""
-        found: dict[str, Node] = {}
-        for path, each in self.part(self.tree, "paths").items():
-            item = self.resolved(each)
-            for method in METHODS:
-                if method in item:
-                    operation = self.resolved(item[method])
-                    call = f"{method.upper()} {path}"
-                    name = operation.get("operationId", call)
-                    if name in found:
-                        raise Invalid(f"{self.name}: the operationId {name!r} is given twice")
-                    shared = [*item.get("parameters", ()), *operation.get("parameters", ())]
-                    found[name] = {**operation, "parameters": shared, "call": call}
-        return found
+    def _errors(self) -> Changes:
+        """Errors are typed by their status, not by a schema: so nobody's code depends on it."""
+        before, after = _answers(self.old, self.before), _answers(self.new, self.after)
+        found: dict[Change, list[str]] = {}
+        for status in dict.fromkeys([*before, *after]):
+            if status[0] == "2":
+                continue
+            if status not in before or status not in after:
+                what = "a new error answer" if status in after else "an error answer less"
+                changes = [Change("other", "", what)]
+            else:
+                changes = [*_content(self._at("", sent=False), before[status], after[status])]
+            for change in changes:
+                found.setdefault(change._replace(kind="other"), []).append(status)
+        for change, statuses in found.items():
+            where = [self.name, ", ".join(statuses), *filter(None, [change.where])]
+            yield change._replace(where=" > ".join(where))
+
+
+def _content(at: Comparison, old: Node, new: Node) -> Changes:
+    """What changed in a body: its media types, and the schema of each."""
+    before, after = at.old.part(old, "content"), at.new.part(new, "content")
+    if not at.sent and bool(before) != bool(after):
+        what = "it has a body now" if after else "it has no body any more"
+        yield at.change("breaking", "", f"{what}: what a call returns is another thing")
+        return
+    for media in dict.fromkeys([*before, *after]):
+        if media not in after:
+            yield at.narrower("", f"no longer {media}")
+        elif media not in before:
+            yield at.wider("", f"{media} too from now on")
+        else:
+            yield from at.schema(_schema_of(before[media]), _schema_of(after[media]))
+
+
+def _parameters(spec: Spec, operation: Node) -> dict[str, Node]:
+    """The parameters of an operation by place and name."""
+    parameters = map(spec.resolved, operation["parameters"])
+    return {f"{each.get('in')} > {each.get('name')}": each for each in parameters}
+
+
+def _answers(spec: Spec, operation: Node) -> dict[str, Node]:
+    answers = spec.part(operation, "responses")
+    return {str(status): spec.resolved(answer) for status, answer in answers.items()}
+
+
+def _required(node: Node | None) -> bool | None:
+    return bool(node.get("required")) if node else None
+
+
+def _schema_of(node: Node) -> Any:
+    """The schema of a parameter or of a media type; a parameter may hide it in its content."""
+    holders = [node, *(node.get("content") or {}).values()]
+    return next((each["schema"] for each in holders if "schema" in each), ANYTHING)

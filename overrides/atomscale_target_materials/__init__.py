@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from atomscale_target_materials_api.models import Layer, LayerCreate, TargetMaterial
-    from atomscale_target_materials_api.types import UNSET
+    from atomscale_target_materials_api.types import UNSET, Unset
 
     from .client import AsyncClient, Client
     from .errors import *
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "atomscale_target_materials_api.models": ("Layer", "LayerCreate", "TargetMaterial"),
-    "atomscale_target_materials_api.types": ("UNSET",),
+    "atomscale_target_materials_api.types": ("UNSET", "Unset"),
     "atomscale_target_materials.client": ("AsyncClient", "Client"),
     "atomscale_target_materials.stacks": ("LayerStack", "StackLayer", "TargetMaterials"),
 }
@@ -54,6 +54,7 @@ __all__ = [
     "TargetMaterial",
     "TargetMaterials",
     "UnprocessableEntityError",
+    "Unset",
 ]
 
 

@@ -162,7 +162,7 @@ def _status_error(
     says = f": {detail}" if detail else ""
     return class_for_status(status)(
         f"{request} answered {status}{says}."
-        + _advice(status, outcome, settings)
+        + _advice(status, detail, outcome, settings)
         + (UNKNOWN if unknown else ""),
         status_code=status,
         detail=detail or None,
@@ -171,10 +171,12 @@ def _status_error(
     )
 
 
-def _advice(status: int, outcome: Outcome, settings: Settings) -> str:
+def _advice(status: int, detail: str, outcome: Outcome, settings: Settings) -> str:
     if 300 <= status <= 399:
         target = _clean(outcome.headers.get("location", ""), settings) or "nowhere"
         return f" It redirects to {target}; redirects are never followed: check base_url."
+    if status == 404 and detail in ("", "Not Found"):
+        return f" Is base_url right: {settings.base_url}?"
     return {
         401: f" The key came from {settings.key_source}: is it the right one, and not revoked?",
         403: " The key may lack the scope: `read` to list, `write` to add.",

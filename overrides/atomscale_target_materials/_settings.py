@@ -6,7 +6,6 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -55,28 +54,42 @@ class Settings:
     max_response_bytes: int = attrs.field(validator=_positive)
 
     @classmethod
-    def resolve(cls, api_key: Secret, base_url: Secret, **limits: Any) -> "Settings":
+    def resolve(
+        cls,
+        api_key: Secret,
+        base_url: Secret,
+        timeout: float,
+        max_tries: int,
+        max_response_bytes: int,
+    ) -> "Settings":
         """From a client's arguments (a secret None: left out) and the environment."""
-        keys = _given(api_key, "api_key", KEY_VARIABLES)
-        if not keys:
-            raise ConfigurationError(
-                "no API key: pass api_key=..., or set the environment variable ATOMSCALE_API_KEY "
-                "(or AS_API_KEY)"
-            )
-        if keys[0][0].reveal() != keys[-1][0].reveal():
-            warnings.warn(
-                "ATOMSCALE_API_KEY and AS_API_KEY are set and differ: ATOMSCALE_API_KEY is used",
-                stacklevel=3,
-            )
+        key, key_source = _key(api_key)
         urls = _given(base_url, "base_url", BASE_URL_VARIABLES)
         url = _checked("base URL", *[*urls, (Secret(DEFAULT_BASE_URL), "")][0], _fault_of_base_url)
         scheme, colon, rest = url.reveal().partition(":")
         return cls(
-            key=_checked("API key", *keys[0], _fault_of_key).watched(),
-            key_source=keys[0][1],
+            key=_checked("API key", key, key_source, _fault_of_key).watched(),
+            key_source=key_source,
             base_url=(scheme.lower() + colon + rest).rstrip("/"),
-            **limits,
+            timeout=timeout,
+            max_tries=max_tries,
+            max_response_bytes=max_response_bytes,
         )
+
+
+def _key(argument: Secret) -> tuple[Secret, str]:
+    keys = _given(argument, "api_key", KEY_VARIABLES)
+    if not keys:
+        raise ConfigurationError(
+            "no API key: pass api_key=..., or set the environment variable ATOMSCALE_API_KEY "
+            "(or AS_API_KEY)"
+        )
+    if keys[0][0].reveal() != keys[-1][0].reveal():
+        warnings.warn(
+            "ATOMSCALE_API_KEY and AS_API_KEY are set and differ: ATOMSCALE_API_KEY is used",
+            stacklevel=4,
+        )
+    return keys[0]
 
 
 def _given(argument: Secret, name: str, variables: Iterable[str]) -> list[tuple[Secret, str]]:
@@ -116,8 +129,10 @@ def _fault_of_key(key: str) -> str | None:
 
 
 def _fault_of_base_url(url: str) -> str | None:
+    if not url:
+        return "is empty"
     if not re.fullmatch(r"[!-~]+", url) or "\\" in url:
-        return "has white space, control or non-ASCII characters, or a backslash (or is empty)"
+        return "has white space, control or non-ASCII characters, or a backslash"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

@@ -1,9 +1,9 @@
 """The clients: `Client`, and `AsyncClient` to be awaited. What they do is in `_operations`."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 import attrs
 import httpx
@@ -28,40 +28,12 @@ __all__ = ["AsyncClient", "Client"]
 Amounts = Mapping[str, float] | ElementDict | ElementDictCreate
 
 
-TransportT = TypeVar("TransportT")
-
-
-class _Client(Generic[TransportT]):
+class _Client:
     """What both clients are: settings, and a driver that holds the connections."""
 
-    _transport_type: Callable[[ssl.SSLContext | None], TransportT]
-    _driver_type: Callable[[TransportT], Any]
-
-    def __init__(
-        self,
-        api_key: str | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        max_tries: int = DEFAULT_MAX_TRIES,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
-        ssl_context: ssl.SSLContext | None = None,
-        transport: TransportT | None = None,
-    ) -> None:
-        # From here on no frame, and so no traceback, holds the key as a plain text.
-        secret, api_key = Secret(api_key), None
-        self._settings = Settings.resolve(
-            secret,
-            Secret(base_url),
-            timeout=timeout,
-            max_tries=max_tries,
-            max_response_bytes=max_response_bytes,
-        )
-        self._portable = ssl_context is None and transport is None
-        if transport is None:
-            context = ssl_context_for(self._settings.base_url, ssl_context)
-            transport = self._transport_type(context)
-        self._driver = self._driver_type(transport)
+    _settings: Settings
+    _portable: bool
+    """Can another process make the same client?"""
 
     def with_options(
         self, *, timeout: float | Unset = UNSET, max_tries: int | Unset = UNSET
@@ -102,7 +74,7 @@ def _unpickled(cls: Any, options: dict[str, Any]) -> Any:
     return cls(**options)
 
 
-class Client(_Client[httpx.BaseTransport]):
+class Client(_Client):
     """A client of the target-materials API. It may be shared by threads.
 
     Args:
@@ -130,9 +102,25 @@ class Client(_Client[httpx.BaseTransport]):
                 print(stack)
     """
 
-    _transport_type = Transport
-    _driver_type = Driver
-    _driver: Driver
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_tries: int = DEFAULT_MAX_TRIES,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+        ssl_context: ssl.SSLContext | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        # From here on no frame, and so no traceback, holds the key as a plain text.
+        key, api_key = Secret(api_key), None
+        limits = timeout, max_tries, max_response_bytes
+        self._settings = Settings.resolve(key, Secret(base_url), *limits)
+        self._portable = ssl_context is None and transport is None
+        self._driver = Driver(
+            transport or Transport(ssl_context_for(self._settings.base_url, ssl_context))
+        )
 
     def list_target_materials(self) -> TargetMaterials:
         """All target materials of your organization, one entry for each layer (API reference, A1).
@@ -185,7 +173,8 @@ class Client(_Client[httpx.BaseTransport]):
 
         Raises:
             TypeError: An argument is of the wrong type, or unknown; nothing was sent.
-            ValueError: An argument is out of range, or no chemical element; nothing was sent.
+            ValueError: An argument is out of range, or a key of `element_dict` is no chemical
+                element; nothing was sent.
             APIStatusError: The server refused; its subclasses name the status.
             APIConnectionError: No connection, or one that broke; `APITimeoutError` when time ran
                 out.
@@ -237,12 +226,28 @@ class Client(_Client[httpx.BaseTransport]):
         self.close()
 
 
-class AsyncClient(_Client[httpx.AsyncBaseTransport]):
+class AsyncClient(_Client):
     """As `Client`, for asyncio. A second event loop starts with fresh connections."""
 
-    _transport_type = AsyncTransport
-    _driver_type = AsyncDriver
-    _driver: AsyncDriver
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_tries: int = DEFAULT_MAX_TRIES,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+        ssl_context: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        # From here on no frame, and so no traceback, holds the key as a plain text.
+        key, api_key = Secret(api_key), None
+        limits = timeout, max_tries, max_response_bytes
+        self._settings = Settings.resolve(key, Secret(base_url), *limits)
+        self._portable = ssl_context is None and transport is None
+        self._driver = AsyncDriver(
+            transport or AsyncTransport(ssl_context_for(self._settings.base_url, ssl_context))
+        )
 
     async def list_target_materials(self) -> TargetMaterials:
         """As `Client.list_target_materials`, awaited."""

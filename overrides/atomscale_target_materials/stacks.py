@@ -25,7 +25,7 @@ def _known(value: T | Unset | None) -> T | None:
     return None if isinstance(value, Unset) else value
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class StackLayer:
     """One layer of a stack: a read-only view of its row. A field that is absent reads as None.
 
@@ -83,6 +83,9 @@ class StackLayer:
     def mp_id(self) -> str | None:
         """Materials Project ID, for example `mp-5020`."""
         return _known(self.row.mp_id)
+
+    def __repr__(self) -> str:
+        return f"<StackLayer {self.layer_id} of sample {self.sample_id}: {self}>"
 
     def __str__(self) -> str:
         material = self.composition_string or _formula(self.elements) or "?"
@@ -174,7 +177,7 @@ class LayerStack:
         if len(found) == 1:
             return found[0]
         count = f"{len(found)} layers" if found else "no layer"
-        raise KeyError(f"{count} at position {layer_id} of sample {self.sample_id}")
+        raise KeyError(f"{count} at position {layer_id!r} of sample {self.sample_id}")
 
     @property
     def gaps(self) -> Positions:
@@ -252,4 +255,4 @@ class TargetMaterials(Sequence["TargetMaterial"]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"<TargetMaterials: {len(self)} entries of {len(self._by_sample)} samples>"
+        return f"<TargetMaterials: entries={len(self)} samples={len(self._by_sample)}>"

@@ -281,6 +281,13 @@ def test_6_a_status_outside_2xx_raises(caller: Caller, operation: str, row: Refu
     assert (row.detail or "") in str(error)
 
 
+def test_6_a_404_of_the_server_itself_asks_for_the_base_url(caller: Caller) -> None:
+    error, server = failing(caller, "list", replies(answer(404, {"detail": "Not Found"})))
+    assert f"Is base_url right: {server.base_url}?" in str(error)
+    error, _ = failing(caller, "list", replies(answer(404, {"detail": "no sample 7"})))
+    assert "base_url" not in str(error)
+
+
 def test_6_a_401_names_where_the_key_came_from(
     caller: Caller, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,10 +37,10 @@ try:
     from ._app import application
     from ._contract import load_spec
     from ._store import Store
-except ImportError as error:
+except ImportError:
     raise ImportError(
         "the sandbox needs an extra: pip install 'atomscale-target-materials[sandbox]'"
-    ) from error
+    ) from None
 
 __all__ = ["Sandbox"]
 
@@ -67,6 +67,8 @@ class Sandbox:
     @property
     def base_url(self) -> str:
         """Address of the running server, for example `http://127.0.0.1:8000`."""
+        if not self._port:
+            raise RuntimeError("the sandbox has no address before it is started")
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> Self:

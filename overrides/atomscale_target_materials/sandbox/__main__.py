@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import sqlite3
 import threading
 
 from . import Sandbox
@@ -19,12 +20,17 @@ def main() -> None:
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
-    with Sandbox(options.db, port=options.port) as sandbox:
-        print(f"The sandbox serves {options.db or 'stacks in memory'}. Ctrl-C stops it. To use it:")
-        print(f"  export ATOMSCALE_API_ENDPOINT={sandbox.base_url}")
-        print(f"  export ATOMSCALE_API_KEY={sandbox.api_key}", flush=True)
-        while not stop.wait(0.2):
-            pass
+    try:
+        sandbox = Sandbox(options.db, port=options.port).start()
+    except (OSError, OverflowError, sqlite3.Error) as error:
+        parser.error(f"--port {options.port} or --db {options.db} cannot be used: {error}")
+    print(f"The sandbox serves {options.db or 'stacks in memory'}. Ctrl-C stops it. To use it:")
+    print(f"  export ATOMSCALE_API_ENDPOINT={sandbox.base_url}")
+    print(f"  export ATOMSCALE_API_KEY={sandbox.api_key}", flush=True)
+    while not stop.wait(0.2):
+        pass
+    sandbox.stop()
+    print("The sandbox has stopped.")
 
 
 if __name__ == "__main__":
