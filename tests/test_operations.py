@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from atomscale_target_materials import APIResponseValidationError, Client
+from atomscale_target_materials import UNSET, APIResponseValidationError, Client
 from atomscale_target_materials_api.api.target_materials import add_target_material_layer
 from atomscale_target_materials_api.models import LayerCreate
 
@@ -133,6 +133,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"note": "n", "body": LayerCreate(layer_id="1")}, TypeError, "body.layer_id: Expected `int`"),  # type: ignore[arg-type]
     ({"note": "", "body": BODY}, ValueError, "note: '' cannot be a part of the path"),
     ({"note": "..", "body": BODY}, ValueError, r"note: '\.\.' cannot be a part of the path"),
+    ({"note": "n", "body": BODY, "x_tag": "a\r\nX: 1"}, ValueError, "x-tag: a header has no"),
     ({"note": "n" * 70_000, "body": BODY}, ValueError, "PATCH: URL too long"),
 ]
 
@@ -148,6 +149,15 @@ def test_wrong_parameters(
     with Server(replies(answer())) as server, pytest.raises(kind, match=says):
         caller(lambda client: client.call(patch_note, **parameters), base_url=server.base_url)
     assert server.connections == 0
+
+
+def test_what_is_unset_is_not_sent(patch_note: types.ModuleType) -> None:
+    with (
+        Server(replies(b"HTTP/1.1 204 No Content\r\n\r\n")) as server,
+        Client(KEY, base_url=server.base_url) as client,
+    ):
+        client.call(patch_note, note="n", body=BODY, limit=UNSET, since="2024-01-15")
+    assert b"/layers/?since=2024-01-15 HTTP" in server.requests[0]
 
 
 def test_an_empty_value_elsewhere_than_in_the_path_is_fine(patch_note: types.ModuleType) -> None:

@@ -7,6 +7,7 @@ httpcore, whose frames hold the key, is ever the cause or context of ours.
 import asyncio
 import random
 import ssl
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -23,7 +24,8 @@ from .errors import APIResponseValidationError, APITimeoutError, ClientClosedErr
 
 T = TypeVar("T")
 
-NO_CONNECTION = (
+NOT_SENT = (
+    httpcore.LocalProtocolError, httpx.LocalProtocolError,
     httpcore.ConnectError, httpx.ConnectError,
     httpcore.ConnectTimeout, httpx.ConnectTimeout,
     httpcore.PoolTimeout, httpx.PoolTimeout,
@@ -32,7 +34,7 @@ NO_CONNECTION = (
 TIMEOUTS = (httpcore.TimeoutException, httpx.TimeoutException)
 NETWORK = (
     httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol,
-    httpx.TransportError, *NO_CONNECTION, *TIMEOUTS, OSError,
+    httpx.TransportError, *NOT_SENT, *TIMEOUTS, OSError,
 )  # fmt: skip
 
 
@@ -54,8 +56,11 @@ def _http_request(step: Send, deadline: Deadline) -> httpx.Request:
         request = httpx.Request(
             step.request.method, url, headers=headers, extensions=deadline.extensions, **options
         )
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"{step.request.method}: {error}") from None
+    for name, value in request.headers.items():
+        if not value.isprintable():
+            raise ValueError(f"{name}: a header has no control characters, got {value!r}")
     # Last, where nothing can fail any more: a traceback of the lines above shows no key.
     request.headers["X-API-KEY"] = step.settings.key.reveal()
     return request
@@ -81,14 +86,15 @@ class _Exchange:
         return self.body
 
     def __enter__(self) -> None:
-        pass
+        # What the caller is handling is not ours, though it becomes the context of what goes wrong.
+        self.handled = sys.exception()
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if isinstance(error, Unreadable):
             self.failure = Failure(str(error), APIResponseValidationError, passing=False)
         elif isinstance(error, NETWORK):
-            self.failure = _failure(error)
-        elif error is not None:
+            self.failure = _failure(error, self.handled)
+        elif error is not None and not isinstance(error, Exception):
             # Ctrl-C, a cancellation: it goes on, but without the frames that hold the key.
             error.with_traceback(None)
         return self.failure is not None
@@ -106,21 +112,21 @@ class _Exchange:
         )
 
 
-def _failure(error: BaseException) -> Failure:
-    sent = not isinstance(error, NO_CONNECTION)
+def _failure(error: BaseException, handled: BaseException | None) -> Failure:
+    sent = not isinstance(error, NOT_SENT)
     if isinstance(error, TIMEOUTS):
         reason = "waiting for the answer" if sent else "waiting for a connection"
         return Failure(reason, APITimeoutError, sent=sent, passing=False)
-    root = _root(error)
-    passing = not isinstance(root, ssl.SSLCertVerificationError | httpcore.LocalProtocolError)
-    return Failure(str(root) or type(root).__name__, sent=sent, passing=passing)
+    root = _root(error, handled)
+    passing = not isinstance(root, ssl.SSLCertVerificationError)
+    return Failure(str(root).rstrip(".") or type(root).__name__, sent=sent, passing=passing)
 
 
-def _root(error: BaseException) -> BaseException:
+def _root(error: BaseException, handled: BaseException | None) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
-        return _root(error.exceptions[0])
+        return _root(error.exceptions[0], handled)
     beneath = error.__cause__ or error.__context__
-    return _root(beneath) if beneath else error
+    return error if beneath in (None, handled) else _root(beneath, handled)
 
 
 class Driver:
@@ -134,7 +140,6 @@ class Driver:
 
     def run(self, flow: Flow[T]) -> T:
         """Carries out what `flow` yields, and returns what it returns."""
-        _refuse_when(self._closed)
         try:
             step = next(flow)
             while True:
@@ -146,6 +151,7 @@ class Driver:
         exchange = _Exchange(step)
         if step.pause:
             self._sleep(step.pause)
+        _refuse_when(self._closed)
         with exchange:
             response = self._transport.handle_request(exchange.request)
             stream = cast("httpx.SyncByteStream", response.stream)
@@ -175,7 +181,6 @@ class AsyncDriver:
 
     async def run(self, flow: Flow[T]) -> T:
         """As `Driver.run`, awaited."""
-        _refuse_when(self._closed)
         try:
             step = next(flow)
             while True:
@@ -187,6 +192,7 @@ class AsyncDriver:
         exchange = _Exchange(step)
         if step.pause:
             await self._sleep(step.pause)
+        _refuse_when(self._closed)
         with exchange:
             response = await self._transport.handle_async_request(exchange.request)
             stream = cast("httpx.AsyncByteStream", response.stream)

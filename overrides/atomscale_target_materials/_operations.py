@@ -4,16 +4,14 @@ A flow yields what it wants done (`Send`, `Sleep`), gets the outcome back, and r
 raises.
 """
 
-import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.resources import files
 from types import ModuleType
 from typing import Any, get_type_hints
 
 import msgspec
 
-import atomscale_target_materials_api
 from atomscale_target_materials_api import models
 from atomscale_target_materials_api.api.target_materials import (
     add_target_material_layer as add_operation,
@@ -21,7 +19,7 @@ from atomscale_target_materials_api.api.target_materials import (
 from atomscale_target_materials_api.api.target_materials import (
     list_target_materials as list_operation,
 )
-from atomscale_target_materials_api.models import ElementDictCreate, Layer, LayerCreate
+from atomscale_target_materials_api.models import Layer, LayerCreate
 from atomscale_target_materials_api.types import UNSET, Unset
 
 from . import _retry
@@ -64,61 +62,55 @@ def add_layer(settings: Settings, fields: Mapping[str, Any]) -> Flow[Layer]:
 
 def layer_create(fields: Mapping[str, Any]) -> LayerCreate:
     """The request body of `add_layer`, checked; TypeError or ValueError naming the argument."""
-    given = {name: value for name, value in fields.items() if value is not UNSET}
-    _, body = _fitting(LayerCreate, given, "")
-    for symbol, amount in (body.element_dict or ElementDictCreate()).additional_properties.items():
-        if symbol not in _elements():
-            raise ValueError(
-                f"element_dict: {symbol!r:.60} is not the symbol of a chemical element"
-            )
-        if amount < 0:
-            raise ValueError(f"element_dict.{symbol}: an amount is not negative, got {amount!r}")
-    return body  # type: ignore[no-any-return]
-
-
-@cache
-def _elements() -> frozenset[str]:
-    spec = json.loads(files(atomscale_target_materials_api).joinpath("openapi.json").read_bytes())
-    return frozenset(spec["components"]["schemas"]["ElementDictCreate"]["propertyNames"]["enum"])
+    given = {name: value for name, value in fields.items() if name != "self" and value is not UNSET}
+    return _fitting(LayerCreate, given, "")[1]  # type: ignore[no-any-return]
 
 
 def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
     """The request of a generated operation; TypeError or ValueError names what does not fit."""
-    build, hints = _builder(operation)
-    for name, value in parameters.items():
-        if name in hints and name != "body" and value is not UNSET:
-            _fitting(hints[name], value, name)
-    fault, options = "", {}
-    try:
-        options = build(**parameters)
-    except AttributeError:
-        kind = type(parameters["body"]).__name__
-        fault = (
-            f"body: Expected `{getattr(hints['body'], '__name__', hints['body'])}`, got `{kind}`"
-        )
-    except TypeError as error:
-        fault = str(error).replace(build.__name__, operation.__name__.rpartition(".")[2])
-    if fault:
-        raise TypeError(fault)
-    for name, value in parameters.items():
-        # As a part of the path these three would lead to another resource.
-        if value in ("", ".", "..") and build(**{**parameters, name: "x"})["url"] != options["url"]:
-            raise ValueError(f"{name}: {value!r} cannot be a part of the path")
-    if "json" in options:
-        body, _ = _fitting(hints["body"], options.pop("json"), "body")
-        options["content"] = msgspec.json.encode(body)
-    return Request(options.pop("method").upper(), options.pop("url"), options)
-
-
-@cache
-def _builder(operation: Any) -> tuple[Callable[..., dict[str, Any]], dict[str, Any]]:
     build = getattr(operation, "_get_kwargs", None)
     if build is None:
         raise TypeError(
             "operation: a module of atomscale_target_materials_api.api is needed, "
             f"got {operation!r:.100}"
         )
-    return build, get_type_hints(build, localns=vars(models))
+    hints = _hints_of(build)
+    fitting = dict(parameters)
+    for name in parameters.keys() & hints.keys() - {"body"}:
+        if parameters[name] is not UNSET:
+            _, fitting[name] = _fitting(hints[name], parameters[name], name)
+    options = _built(build, fitting, hints, operation.__name__.rpartition(".")[2])
+    if "json" in options:
+        body, _ = _fitting(hints["body"], options.pop("json"), "body")
+        options["content"] = msgspec.json.encode(body)
+    return Request(options.pop("method").upper(), options.pop("url"), options)
+
+
+def _built(
+    build: Callable[..., dict[str, Any]], parameters: dict[str, Any], hints: Any, operation: str
+) -> dict[str, Any]:
+    fault, options = "", {}
+    try:
+        options = build(**parameters)
+    except AttributeError:
+        wanted = re.sub(r"<class '|'>|[\w.]+\.", "", str(hints.get("body")))
+        fault = f"body: Expected `{wanted}`, got `{type(parameters.get('body')).__name__}`"
+    except TypeError as error:
+        fault = str(error).replace(build.__name__, operation)
+    if fault:
+        raise TypeError(fault)
+    for name, value in parameters.items():
+        # As a part of the path these three would lead to another resource.
+        if isinstance(value, str) and value in ("", ".", ".."):
+            other = build(**{**parameters, name: "x"})
+            if other["url"] != options["url"]:
+                raise ValueError(f"{name}: {value!r} cannot be a part of the path")
+    return options
+
+
+@cache
+def _hints_of(build: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(build, localns=vars(models))
 
 
 def _fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:

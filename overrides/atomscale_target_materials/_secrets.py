@@ -3,49 +3,43 @@
 import json
 import logging
 import re
-import threading
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 from urllib.parse import quote
-from weakref import WeakSet
 
 
 class Secret:
-    """A text that shows itself only on request: not in a repr, a pickle or a log."""
+    """A value that shows itself only on request: not in a repr, nor in a pickle."""
 
-    __slots__ = ("__weakref__", "_text")
+    __slots__ = ("_value",)
 
-    def __init__(self, text: Any) -> None:
-        self._text = text
-
-    def watched(self) -> Self:
-        """This secret; from now on the logs are scrubbed of it too."""
-        with _LOCK:
-            _SECRETS.add(self)
-        return self
+    def __init__(self, value: Any) -> None:
+        self._value = value
 
     def reveal(self) -> Any:
-        """The text itself."""
-        return self._text
+        """The value itself."""
+        return self._value
 
     def scrub(self, text: str) -> str:
         """`text` without this secret, be it plain, escaped or percent-encoded."""
-        for form in self._forms():
-            text = text.replace(form, "[redacted]")
-        return text
+        return re.sub("|".join(map(re.escape, self._forms())), "[redacted]", text)
 
     def scrub_bytes(self, body: bytes) -> bytes:
         """As `scrub`, of bytes."""
-        for form in self._forms():
-            body = body.replace(form.encode(), b"[redacted]")
-        return body
+        forms = (re.escape(form.encode()) for form in self._forms())
+        return re.sub(b"|".join(forms), b"[redacted]", body)
 
     def _forms(self) -> list[str]:
         """The longest first, so that none leaves a part of another behind."""
-        plain = self._text
+        plain = self._value
         quoted = {quote(plain, safe=""), quote(plain)}
         quoted |= {re.sub("%..", lambda code: code[0].lower(), form) for form in quoted}
         escaped = json.dumps(plain)[1:-1]
-        forms = {plain, escaped, escaped.replace("/", "\\/"), repr(plain.encode())[2:-1], *quoted}
+        slashed = escaped.replace("/", "\\/")
+        # A repr escapes the quotes that it is written in.
+        shown = {
+            repr(plain.encode() + more)[2:-1].removesuffix(more.decode()) for more in (b"", b'"')
+        }
+        forms = {plain, escaped, slashed, *shown, *quoted}
         return sorted(forms, key=len, reverse=True)
 
     def __repr__(self) -> str:
@@ -55,22 +49,14 @@ class Secret:
         raise TypeError("an API key is never pickled")
 
 
-_SECRETS: WeakSet[Secret] = WeakSet()
-_LOCK = threading.Lock()
-
-
-class _LogFilter(logging.Filter):
-    """At DEBUG httpcore logs the headers of an answer, in which a server may send the key back."""
+class _WithoutAnswers(logging.Filter):
+    """At DEBUG httpcore logs what a server sends, which may be the key: the event is enough."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        with _LOCK:
-            secrets = tuple(_SECRETS)
-        for secret in secrets:
-            message = secret.scrub(message)
-        record.msg, record.args = message, ()
+        event, _, _ = record.getMessage().partition(" ")
+        if event.startswith("receive_response"):
+            record.msg, record.args = event, ()
         return True
 
 
-for _name in ("httpcore.connection", "httpcore.http11", "httpcore.proxy"):
-    logging.getLogger(_name).addFilter(_LogFilter())
+logging.getLogger("httpcore.http11").addFilter(_WithoutAnswers())

@@ -19,20 +19,23 @@ LONGEST_TIMEOUT = 1_000_000
 DEFAULT_MAX_TRIES = 4
 DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
+# Dotted labels of letters, digits, hyphens (underscores are seen too), or an IPv6 address.
+HOST = r"(?:(?!-)[\w-]{1,63}(?<!-)(?:\.|$))+|[0-9a-f:.]*:[0-9a-f:.]*"
+
 KEY_VARIABLES = ("ATOMSCALE_API_KEY", "AS_API_KEY")
 BASE_URL_VARIABLES = ("ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT")
 
 
-def _finite(_: object, attribute: "attrs.Attribute[float]", seconds: float) -> None:
-    name = attribute.name
-    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
+def _seconds(timeout: float) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
         raise TypeError(
-            f"{name}: a number of seconds is needed (no end is not offered), got {seconds!r}"
+            f"timeout: a number of seconds is needed (no end is not offered), got {timeout!r}"
         )
-    if not 0 < seconds <= LONGEST_TIMEOUT:
+    if not 0 < timeout <= LONGEST_TIMEOUT:
         raise ValueError(
-            f"{name}: seconds above 0 and up to {LONGEST_TIMEOUT} are needed, got {seconds!r}"
+            f"timeout: seconds above 0 and up to {LONGEST_TIMEOUT} are needed, got {timeout!r}"
         )
+    return float(timeout)
 
 
 def _positive(_: object, attribute: "attrs.Attribute[int]", count: int) -> None:
@@ -49,7 +52,7 @@ class Settings:
     key: Secret
     key_source: str
     base_url: str
-    timeout: float = attrs.field(validator=_finite)
+    timeout: float = attrs.field(converter=_seconds)
     max_tries: int = attrs.field(validator=_positive)
     max_response_bytes: int = attrs.field(validator=_positive)
 
@@ -68,7 +71,7 @@ class Settings:
         url = _checked("base URL", *[*urls, (Secret(DEFAULT_BASE_URL), "")][0], _fault_of_base_url)
         scheme, colon, rest = url.reveal().partition(":")
         return cls(
-            key=_checked("API key", key, key_source, _fault_of_key).watched(),
+            key=_checked("API key", key, key_source, _fault_of_key),
             key_source=key_source,
             base_url=(scheme.lower() + colon + rest).rstrip("/"),
             timeout=timeout,
@@ -141,7 +144,7 @@ def _fault_of_base_url(url: str) -> str | None:
     faults = {
         "does not begin with https:// (or http://)": parts.scheme not in ("http", "https"),
         "has user info (a name or password before the host)": "@" in parts.netloc,
-        "has no valid host": not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+", host),
+        "has no valid host": not re.fullmatch(HOST, host),
         "has an invalid port": port == 0 or parts.netloc.endswith(":"),
         "has a query or fragment": "?" in url or "#" in url,
         "has . or .. in its path": bool({".", ".."} & set(parts.path.split("/"))),

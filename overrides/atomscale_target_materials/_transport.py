@@ -31,12 +31,10 @@ class Body:
     """An answer's body as it comes in: counted, decompressed in pieces, at most `limit` bytes."""
 
     def __init__(self, coding: str, limit: int) -> None:
-        coding = coding.strip().lower()
-        if coding not in ("", "identity", "gzip", "x-gzip"):
-            raise Unreadable(
-                f"its content coding {coding[:100]!r} was not asked for (only gzip was)"
-            )
-        self._gzip = zlib.decompressobj(wbits=31) if coding.endswith("gzip") else None
+        known = coding.strip().lower()
+        if known not in ("", "identity", "gzip", "x-gzip"):
+            raise Unreadable(f"its content coding {coding!r} was not asked for (only gzip was)")
+        self._gzip = zlib.decompressobj(wbits=31) if known.endswith("gzip") else None
         self._limit = limit
         self._wire = 0
         self.content = bytearray()
@@ -134,6 +132,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         return _answer(await pool.handle_async_request(_core(request)))
 
     async def _pool_of(self, loop: asyncio.AbstractEventLoop) -> _AsyncPool:
+        for ended in [each for each in self._pools if each.is_closed()]:
+            del self._pools[ended]
         if loop not in self._pools:
             backend: Any = AsyncBackend()
             pool = _AsyncPool(self._ssl_context, network_backend=backend, **POOL)

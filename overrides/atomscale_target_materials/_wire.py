@@ -12,12 +12,14 @@ import operator
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property, partial
+from importlib.resources import files
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
 
+import atomscale_target_materials_api
 from atomscale_target_materials_api import models
 from atomscale_target_materials_api.types import UNSET, Unset
 
@@ -55,9 +57,11 @@ def _path_step(step: str | int) -> str:
 
 
 @cache
-def converter(hint: Any) -> Convert:
+def converter(hint: Any) -> Convert:  # noqa: PLR0911 - a table by kind
     """The converter for a type hint of the generated code."""
     origin, args = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return _anything
     if origin in (Union, UnionType):
         return _union(args)
     if origin is list:
@@ -98,6 +102,14 @@ def _finite(number: Any) -> Any:
     if not fits:
         raise Mismatch("Expected a finite number in the range of a double", is_value=True)
     return number
+
+
+def _anything(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _step(_anything, each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_step(_anything, each, index) for index, each in enumerate(value)]
+    return _finite(value) if isinstance(value, int) else value
 
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -170,7 +182,7 @@ class _Model:
             (json_names[name], name, converter(hint), Unset not in get_args(hint))
             for name, hint in hints.items()
         ]
-        return known, converter(rest) if rest else None
+        return known, _bounded(converter(rest), self._cls.__name__) if rest else None
 
     def __call__(self, value: Any) -> Any:
         unread, arguments = dict(_checked(value, dict)), {}
@@ -188,6 +200,36 @@ class _Model:
         elif unread:
             raise Mismatch(f"the field {json.dumps(next(iter(unread)))} is unknown")
         return model
+
+
+@cache
+def _schemas() -> dict[str, Any]:
+    spec = files(atomscale_target_materials_api).joinpath("openapi.json").read_bytes()
+    return msgspec.json.decode(spec)["components"].get("schemas", {})  # type: ignore[no-any-return]
+
+
+def _bounded(convert: Convert, schema_name: str) -> Convert:
+    """A map's converter with what the generated code has lost: which names and amounts it takes."""
+    schema = _schemas().get(schema_name, {})
+    names = schema.get("propertyNames", {}).get("enum")
+    amounts = schema.get("additionalProperties")
+    low = amounts.get("minimum", -math.inf) if isinstance(amounts, dict) else -math.inf
+    high = amounts.get("maximum", math.inf) if isinstance(amounts, dict) else math.inf
+    if names is None and (low, high) == (-math.inf, math.inf):
+        return convert
+
+    def bounded(value: Any) -> Any:
+        for name, amount in convert(value).items():
+            if names is not None and name not in names:
+                few = ", ".join(names[:5])
+                fault = f"{json.dumps(name)} is not one of the {len(names)} names {few}, ..."
+                raise Mismatch(fault, is_value=True)
+            if not low <= amount <= high:
+                fault = f"Expected a number from {low:g} to {high:g}, got {amount!r}"
+                raise Mismatch(fault, is_value=True).at(name)
+        return convert(value)
+
+    return bounded
 
 
 def _json_names(cls: Any, names: Iterable[str]) -> dict[str, str]:

@@ -1,14 +1,14 @@
 """The clients: `Client`, and `AsyncClient` to be awaited. What they do is in `_operations`."""
 
+from __future__ import annotations
+
 import ssl
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 import httpx
-
-from atomscale_target_materials_api.models import ElementDict, ElementDictCreate, Layer
 
 from . import _operations
 from ._drivers import AsyncDriver, Driver
@@ -23,9 +23,12 @@ from ._settings import (
 from ._transport import AsyncTransport, Transport, ssl_context_for
 from .stacks import TargetMaterials
 
-__all__ = ["AsyncClient", "Client"]
+if TYPE_CHECKING:
+    from atomscale_target_materials_api.models import ElementDict, ElementDictCreate, Layer
 
-Amounts = Mapping[str, float] | ElementDict | ElementDictCreate
+    Amounts = Mapping[str, float] | ElementDict | ElementDictCreate
+
+__all__ = ["AsyncClient", "Client"]
 
 
 class _Client:
@@ -54,6 +57,12 @@ class _Client:
         other = object.__new__(type(self))
         vars(other).update(vars(self), _settings=attrs.evolve(self._settings, **changes))
         return other
+
+    def __copy__(self) -> Self:
+        return self.with_options()
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self.with_options()
 
     def __repr__(self) -> str:
         settings = self._settings
@@ -180,17 +189,8 @@ class Client(_Client):
                 out.
             APIResponseValidationError: The answer is not what the API describes.
         """
-        fields = {
-            "layer_id": layer_id,
-            "sample_id": sample_id,
-            "composition_string": composition_string,
-            "element_dict": element_dict,
-            "orientation": orientation,
-            "space_group": space_group,
-            "mp_id": mp_id,
-            "id": id,
-        }
-        return self._driver.run(_operations.add_layer(self._settings, fields))
+        arguments = locals()  # of which self is none of the API's
+        return self._driver.run(_operations.add_layer(self._settings, arguments))
 
     def call(self, operation: ModuleType, /, **parameters: Any) -> Any:
         """Any operation of the spec, with this client's authentication, limits, retries and errors.
@@ -266,17 +266,8 @@ class AsyncClient(_Client):
         id: int | None | Unset = UNSET,  # noqa: A002 - the API's own name
     ) -> Layer:
         """As `Client.add_layer`, awaited."""
-        fields = {
-            "layer_id": layer_id,
-            "sample_id": sample_id,
-            "composition_string": composition_string,
-            "element_dict": element_dict,
-            "orientation": orientation,
-            "space_group": space_group,
-            "mp_id": mp_id,
-            "id": id,
-        }
-        return await self._driver.run(_operations.add_layer(self._settings, fields))
+        arguments = locals()
+        return await self._driver.run(_operations.add_layer(self._settings, arguments))
 
     async def call(self, operation: ModuleType, /, **parameters: Any) -> Any:
         """As `Client.call`, awaited."""

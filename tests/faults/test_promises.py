@@ -185,6 +185,18 @@ def test_2_a_failed_connect_is_tried_again(caller: Caller, operation: str) -> No
     assert "Nothing was sent" in str(caught.value)
 
 
+def test_2_3_what_the_caller_is_handling_is_not_our_cause(caller: Caller, operation: str) -> None:
+    with Server(lambda _: None) as server:
+        url = server.base_url
+    try:
+        int("password=hunter2")
+    except ValueError:
+        with pytest.raises(APIConnectionError, match="Errno 111") as caught:
+            caller(CALLS[operation], base_url=url)
+    assert "hunter2" not in str(caught.value)
+    assert len(caller.pauses) == 3
+
+
 # 4. Retry-After
 
 
@@ -429,6 +441,13 @@ def test_7_forms_of_the_content_type(caller: Caller, content_type: str | None) -
         assert len(caller(listed, base_url=server.base_url)) == 1
 
 
+def test_7_a_number_out_of_range_in_an_unknown_field(caller: Caller, operation: str) -> None:
+    body = row_with(x={"y": [10**400]})(operation)
+    error, _ = failing(caller, operation, replies(answer(200, body)))
+    assert isinstance(error, APIResponseValidationError)
+    assert error.path == at(".x.y[0]")(operation)
+
+
 # 8, as far as it is laid out: content codings and limits
 
 
@@ -495,9 +514,9 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"element_dict": {"Ba": True}}, TypeError, "element_dict.Ba: Expected `int | float`"),
     ({"element_dict": {"Ba": float("nan")}}, ValueError, "element_dict.Ba: .*finite"),
     ({"element_dict": {"Ba": float("inf")}}, ValueError, "element_dict.Ba: .*finite"),
-    ({"element_dict": {"Ba": -1}}, ValueError, "element_dict.Ba: .*not negative"),
-    ({"element_dict": {"Qq": 1}}, ValueError, "element_dict: 'Qq' is not"),
-    ({"element_dict": {"ba": 1}}, ValueError, "element_dict: 'ba' is not"),
+    ({"element_dict": {"Ba": -1}}, ValueError, "element_dict.Ba: Expected a number from 0"),
+    ({"element_dict": {"Qq": 1}}, ValueError, 'element_dict: "Qq" is not one of the 118'),
+    ({"element_dict": {"ba": 1}}, ValueError, 'element_dict: "ba" is not one of the 118'),
     ({"element_dict": {1: 1}}, TypeError, "element_dict: Expected `str` as a key"),
     ({"thickness": 5}, TypeError, "thickness"),
 ]
@@ -515,10 +534,9 @@ def test_14_arguments_are_checked_before_sending(
 # Hosts and addresses
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".invalid"])
-def test_a_host_that_is_not_found(caller: Caller, host: str) -> None:
+def test_a_host_that_is_not_found(caller: Caller) -> None:
     with pytest.raises(APIConnectionError, match="Nothing was sent") as caught:
-        caller(listed, base_url=f"https://{host}", max_tries=1)
+        caller(listed, base_url="https://no-such-host.invalid", max_tries=1)
     assert caught.value.__cause__ is None
 
 

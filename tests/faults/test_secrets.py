@@ -18,6 +18,7 @@ from .test_promises import CALLS, ROW, listed, once, truncated
 
 ECHO = {"x_echo": KEY, "x_request_id": KEY, "location": f"https://elsewhere/?key={KEY}"}
 
+MIXED = "Sk-Te'st-\"0123456789/ABCDEF"
 ERROR_PATHS: dict[str, Script] = {
     "401 that echoes the key": replies(answer(401, {"detail": f"bad key {KEY}"}, **ECHO)),
     "redirect with the key": replies(answer(307, **ECHO)),
@@ -60,7 +61,32 @@ def test_no_error_path_shows_the_key(
     assert [record for record in caplog.records if KEY in repr(vars(record))] == []
 
 
-@pytest.mark.parametrize("signal", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("coding", [MIXED, "x" * 80 + MIXED, MIXED.lower() + MIXED])
+def test_a_key_of_mixed_case_and_quotes(caller: Caller, coding: str) -> None:
+    script = replies(answer(200, [ROW], content_encoding=coding))
+    with Server(script) as server, pytest.raises(AtomscaleError, match="content coding") as caught:
+        caller(listed, MIXED, base_url=server.base_url)
+    assert MIXED[:12] not in str(caught.value)
+
+
+def test_a_key_of_quotes_in_what_is_no_http(caller: Caller) -> None:
+    script = once(lambda peer: peer.send(MIXED.encode() + b"\r\n\r\n"))
+    with Server(script) as server, pytest.raises(AtomscaleError) as caught:
+        caller(listed, MIXED, base_url=server.base_url, max_tries=1)
+    assert "0123456789" not in str(caught.value)
+
+
+def test_an_error_of_a_users_own_transport_keeps_its_traceback(caller: Caller) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        raise AssertionError("mine")
+
+    with pytest.raises(AssertionError, match="mine") as caught:
+        caller(listed, transport=httpx.MockTransport(handler))
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[-1] == "handler"
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit])
 def test_what_passes_through_shows_no_frames_underneath(
     caller: Caller, signal: type[BaseException]
 ) -> None:

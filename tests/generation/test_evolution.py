@@ -65,21 +65,21 @@ def listed(project: Project, shown: str, good: dict[str, Any], bad: dict[str, An
 
 
 def test_a_new_optional_field(project: Project) -> None:
-    with_field(project, 'growth_temperature: {type: [number, "null"]}')
+    with_field(project, 'evolved_temperature: {type: [number, "null"]}')
     used = listed(
         project,
-        "value=row.growth_temperature, rest=row.additional_properties",
-        {"growth_temperature": 650.5, "other": 1},
-        {"growth_temperature": "hot"},
+        "value=row.evolved_temperature, rest=row.additional_properties",
+        {"evolved_temperature": 650.5, "other": 1},
+        {"evolved_temperature": "hot"},
     )
     assert used.shown["value"] == 650.5
     assert used.shown["rest"] == {"other": 1}
-    assert "at $[0].growth_temperature" in used.shown["bad"]
+    assert "at $[0].evolved_temperature" in used.shown["bad"]
     assert used.lines == ["GET /target-materials/ HTTP/1.1"] * 2
 
 
 CHAMBER = """\
-    Chamber:
+    EvolvedChamber:
       type: object
       required: [name]
       properties:
@@ -89,7 +89,7 @@ CHAMBER = """\
 
 
 def test_a_new_nested_object(project: Project) -> None:
-    with_field(project, 'chamber: {$ref: "#/components/schemas/Chamber"}', CHAMBER)
+    with_field(project, 'chamber: {$ref: "#/components/schemas/EvolvedChamber"}', CHAMBER)
     used = listed(
         project,
         "name=row.chamber.name, ports=row.chamber.ports, whole=row.to_dict()",
@@ -102,11 +102,11 @@ def test_a_new_nested_object(project: Project) -> None:
 
 
 def test_camel_case_and_keyword_names(project: Project) -> None:
-    with_field(project, "growthRate: {type: number}\nclass: {type: string}\nfrom: {type: string}")
-    sent = {"growthRate": 1.5, "class": "oxide", "from": "stock"}
+    with_field(project, "evolvedRate: {type: number}\nclass: {type: string}\nfrom: {type: string}")
+    sent = {"evolvedRate": 1.5, "class": "oxide", "from": "stock"}
     used = listed(
         project,
-        "values=[row.growth_rate, row.class_, row.from_], whole=row.to_dict()",
+        "values=[row.evolved_rate, row.class_, row.from_], whole=row.to_dict()",
         sent,
         {"class": 1},
     )
@@ -153,13 +153,13 @@ def test_date_date_time_and_uuid(project: Project) -> None:
 
 
 SOURCES = """\
-    Cell:
+    EvolvedCell:
       type: object
       required: [kind, temperature]
       properties:
         kind: {const: cell}
         temperature: {type: number}
-    Laser:
+    EvolvedLaser:
       type: object
       required: [kind, fluence]
       properties:
@@ -169,7 +169,7 @@ SOURCES = """\
 
 
 def test_one_of_two_objects(project: Project) -> None:
-    refs = '{$ref: "#/components/schemas/Cell"}, {$ref: "#/components/schemas/Laser"}'
+    refs = '{$ref: "#/components/schemas/EvolvedCell"}, {$ref: "#/components/schemas/EvolvedLaser"}'
     with_field(project, f"source: {{oneOf: [{refs}]}}", SOURCES)
     source = {"kind": "laser", "fluence": 2, "spot": 1}
     used = listed(
@@ -178,20 +178,20 @@ def test_one_of_two_objects(project: Project) -> None:
         {"source": source},
         {"source": {"kind": "laser", "fluence": "2"}},
     )
-    assert used.shown["type"] == "Laser"
+    assert used.shown["type"] == "EvolvedLaser"
     assert used.shown["whole"]["source"] == source
     assert "at $[0].source" in used.shown["bad"]
 
 
 RECIPE = """\
-    Named:
+    EvolvedName:
       type: object
       required: [name]
       properties:
         name: {type: string}
-    Recipe:
+    EvolvedRecipe:
       allOf:
-        - $ref: "#/components/schemas/Named"
+        - $ref: "#/components/schemas/EvolvedName"
         - type: object
           properties:
             steps: {type: integer}
@@ -199,7 +199,7 @@ RECIPE = """\
 
 
 def test_all_of(project: Project) -> None:
-    with_field(project, 'recipe: {$ref: "#/components/schemas/Recipe"}', RECIPE)
+    with_field(project, 'recipe: {$ref: "#/components/schemas/EvolvedRecipe"}', RECIPE)
     used = listed(
         project,
         "values=[row.recipe.name, row.recipe.steps]",
@@ -211,16 +211,16 @@ def test_all_of(project: Project) -> None:
 
 
 EVENT = """\
-    Event:
+    EvolvedEvent:
       type: object
       properties:
         text: {type: string}
-        before: {type: array, items: {$ref: "#/components/schemas/Event"}}
+        before: {type: array, items: {$ref: "#/components/schemas/EvolvedEvent"}}
 """
 
 
 def test_a_recursive_schema(project: Project) -> None:
-    with_field(project, 'history: {$ref: "#/components/schemas/Event"}', EVENT)
+    with_field(project, 'history: {$ref: "#/components/schemas/EvolvedEvent"}', EVENT)
     history = {"text": "c", "before": [{"text": "b", "before": [{"text": "a", "x": 1}]}]}
     used = listed(
         project,
@@ -278,9 +278,9 @@ def test_a_required_field_of_the_request(project: Project) -> None:
 
 
 PATCH = """\
-  /target-materials/layers/{layerRecordId}/:
+  /evolved/layers/{layerRecordId}/:
     patch:
-      operationId: updateTargetMaterialLayer
+      operationId: updateEvolvedLayer
       tags: [target-materials]
       summary: Update a layer
       parameters:
@@ -289,10 +289,10 @@ PATCH = """\
         - {name: since, in: query, schema: {type: string, format: date}}
       requestBody:
         required: true
-        content: {application/json: {schema: {$ref: "#/components/schemas/LayerUpdate"}}}
+        content: {application/json: {schema: {$ref: "#/components/schemas/EvolvedUpdate"}}}
 """
-LAYER_UPDATE = """\
-    LayerUpdate:
+EVOLVED_UPDATE = """\
+    EvolvedUpdate:
       type: object
       properties:
         orientation: {type: [string, "null"]}
@@ -301,12 +301,12 @@ LAYER_UPDATE = """\
 
 
 def test_a_patch_with_path_and_query_parameters(project: Project) -> None:
-    evolved(project, (PATHS, PATHS + PATCH + ANSWERS), (SCHEMAS, SCHEMAS + LAYER_UPDATE))
+    evolved(project, (PATHS, PATHS + PATCH + ANSWERS), (SCHEMAS, SCHEMAS + EVOLVED_UPDATE))
     used = project.use(
-        API + "update_target_material_layer as op\n"
-        "from atomscale_target_materials_api.models import LayerUpdate\n"
+        API + "update_evolved_layer as op\n"
+        "from atomscale_target_materials_api.models import EvolvedUpdate\n"
         "import datetime\n"
-        "body = LayerUpdate(orientation='111')\n"
+        "body = EvolvedUpdate(orientation='111')\n"
         "day = datetime.date(2024, 1, 15)\n"
         "layer = client.call(op, layer_record_id=7, body=body, dry_run=True, since=day)\n"
         "key = refused(lambda: client.call(op, layer_record_id=7, body=body))\n"
@@ -318,20 +318,18 @@ def test_a_patch_with_path_and_query_parameters(project: Project) -> None:
         answer(401, {"detail": "no"}),
         answer(500),
     )
-    assert used.lines[0] == (
-        "PATCH /target-materials/layers/7/?dryRun=true&since=2024-01-15 HTTP/1.1"
-    )
+    assert used.lines[0] == ("PATCH /evolved/layers/7/?dryRun=true&since=2024-01-15 HTTP/1.1")
     assert used.bodies[0] == b'{"orientation":"111"}'
     assert len(used.requests) == 3  # a PATCH is not safe to repeat
     assert (used.shown["type"], used.shown["id"], used.shown["unknown"]) == ("Layer", 7, True)
-    assert used.shown["key"].startswith("AuthenticationError: PATCH /target-materials/layers/7/")
+    assert used.shown["key"].startswith("AuthenticationError: PATCH /evolved/layers/7/")
     assert used.shown["wrong"] == "TypeError: layer_record_id: Expected `int`, got `str`"
 
 
 BATCH = """\
-  /target-materials/layers/batch/:
+  /evolved/layers/batch/:
     post:
-      operationId: add_target_material_layers
+      operationId: add_evolved_layers
       tags: [target-materials]
       summary: Add layers
       requestBody:
@@ -351,7 +349,7 @@ BATCH = """\
 def test_a_body_that_is_an_array(project: Project) -> None:
     evolved(project, (PATHS, PATHS + BATCH))
     used = project.use(
-        API + "add_target_material_layers as op\n"
+        API + "add_evolved_layers as op\n"
         "layers = client.call(op, body=[LayerCreate(layer_id=1), LayerCreate(layer_id=2)])\n"
         "bad = [LayerCreate(layer_id=1), LayerCreate(layer_id='2')]\n"
         "wrong = refused(lambda: client.call(op, body=bad), TypeError)\n"
@@ -367,9 +365,9 @@ def test_a_body_that_is_an_array(project: Project) -> None:
 
 
 DELETE = """\
-  /target-materials/layers/{record}/:
+  /evolved/layers/{record}/:
     delete:
-      operationId: delete_target_material_layer
+      operationId: delete_evolved_layer
       tags: [target-materials]
       summary: Delete a layer
       parameters:
@@ -384,14 +382,14 @@ UNAUTHORIZED = '        "401": {$ref: "#/components/responses/Unauthorized"}\n'
 def test_an_operation_that_answers_204(project: Project, errors: str) -> None:
     evolved(project, (PATHS, PATHS + DELETE + errors))
     used = project.use(
-        API + "delete_target_material_layer as op\n"
+        API + "delete_evolved_layer as op\n"
         "gone = client.call(op, record='a/b')\n"
         "bad = refused(lambda: client.call(op, record='c'))\n"
         "show(gone=gone, bad=bad)",
         b"HTTP/1.1 204 No Content\r\n\r\n",
         answer(200, {}),
     )
-    assert used.lines[0] == "DELETE /target-materials/layers/a%2Fb/ HTTP/1.1"
+    assert used.lines[0] == "DELETE /evolved/layers/a%2Fb/ HTTP/1.1"
     assert used.shown["gone"] is None
     assert used.shown["bad"].startswith("APIResponseValidationError")
     assert "not a documented success (204)" in used.shown["bad"]
