@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?= python3
 # The interpreter itself, not an active environment's link to it: that environment may be the one to be made anew.
-BASE    = $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')
+INTERPRETER = $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')
 UV     := uv==0.13.9
 REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
@@ -29,16 +29,16 @@ test: lint-spec check-generated lint types unit wheel  ## everything that CI che
 .venv/ready: dev.lock pyproject.toml
 .venv-demo/ready: demo.lock pyproject.toml
 .venv/ready .venv-demo/ready:
-	@$(BASE) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: PYTHON=python3.12 make ... names another one")'
+	@$(INTERPRETER) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: PYTHON=python3.12 make ... names another one")'
 	@echo "making $(@D)"
 	@rm -rf $(@D)
-	@$(BASE) -m venv --without-pip $(@D)
-	@if $(BASE) -m pip --python $(@D)/bin/python install --quiet $(UV) 2> $(@D)/uv.log; then \
+	@$(INTERPRETER) -m venv --without-pip $(@D)
+	@if $(INTERPRETER) -m pip --python $(@D)/bin/python install --quiet $(UV) 2> $(@D)/uv.log; then \
 	  VIRTUAL_ENV=$(CURDIR)/$(@D) $(@D)/bin/uv pip install --quiet --require-hashes -r $<; \
 	  VIRTUAL_ENV=$(CURDIR)/$(@D) $(@D)/bin/uv pip install --quiet --no-deps --no-build-isolation -e .; \
 	else \
 	  echo "uv does not install here: pip does it, in half a minute"; \
-	  $(BASE) -m venv --clear $(@D); \
+	  $(INTERPRETER) -m venv --clear $(@D); \
 	  $(@D)/bin/python -m pip install --quiet --require-hashes -r $<; \
 	  $(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
@@ -62,7 +62,7 @@ check-generated: | env  ## is generated/ what openapi.yaml gives?
 	@python tools/generate.py --check
 
 diff: | env  ## what has changed for users since BASE=<git ref>; STRICT=1 wants a version that says so
-	@python tools/diff.py "$(BASE)" $(if $(STRICT),--strict)
+	@python tools/diff.py "$(BASE)" $(if $(filter 1,$(STRICT)),--strict)
 
 pull-request:  ## CI: offers generated/ as a pull request
 	@tools/pull_request.sh

@@ -23,9 +23,8 @@ def main() -> None:
         layer = client.add_layer(
             layer_id=2, sample_id=42, composition_string="SrTiO3", orientation="001"
         )
-        print(
-            f"  the server filled in: {layer.to_dict()['element_dict']}, {layer.space_group}, {layer.mp_id}\n"
-        )
+        filled_in = layer.to_dict()["element_dict"], layer.space_group, layer.mp_id
+        print("  the server filled in:", *filled_in, end="\n\n")
         show(client.list_target_materials().stack(42))
 
         print("\nThe same once more is refused:")

@@ -29,6 +29,7 @@ SPEC = load_spec()
 SCHEMAS = SPEC["components"]["schemas"]
 SYMBOLS = frozenset(SCHEMAS["ElementDictCreate"]["propertyNames"]["enum"])
 KEY = {"X-API-KEY": Sandbox.api_key}
+JSON = {"Content-Type": "application/json"}
 
 
 def table(names: str, rows: dict[str, tuple[Any, ...]]) -> pytest.MarkDecorator:
@@ -198,7 +199,7 @@ def elements(json_text: str) -> str:
 def test_422_in_the_form_of_fastapi(
     refuser: httpx.Client, body: str | bytes, place: list[str] | None, kind: str | None
 ) -> None:
-    faults = detail_of(refuser.post(ADD, content=body, headers=KEY), 422)
+    faults = detail_of(refuser.post(ADD, content=body, headers={**KEY, **JSON}), 422)
     assert faults
     for fault in faults:
         assert fault.keys() == {"loc", "msg", "type"}
@@ -261,7 +262,9 @@ def test_entries_come_in_the_order_in_which_they_were_added(http: httpx.Client) 
 
 
 def test_an_integer_is_answered_as_one_however_it_was_written(http: httpx.Client) -> None:
-    answer = http.post(ADD, content=b'{"layer_id": 7.0, "id": 8.0, "sample_id": 42e0}')
+    answer = http.post(
+        ADD, content=b'{"layer_id": 7.0, "id": 8.0, "sample_id": 42e0}', headers=JSON
+    )
     added = answer.json()
     assert [added[name] for name in ("layer_id", "id", "sample_id")] == [7, 8, 42]
     assert ".0" not in answer.text
@@ -471,6 +474,12 @@ def test_what_cannot_be_used_is_said_in_one_line(words: list[str], says: str) ->
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_422_for_a_body_that_is_called_something_else(http: httpx.Client) -> None:
+    answer = http.post(ADD, content=b'{"layer_id": 9}', headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 422
+    assert "the content type is 'text/plain'" in answer.json()["detail"][0]["msg"]
 
 
 def test_there_is_no_address_before_the_start() -> None:

@@ -85,7 +85,7 @@ class Comparison:
         elif now:
             yield self.narrower(path, f"the {what} is required now")
         else:
-            yield self.wider(path, f"the {what} may be left out now")
+            yield self.wider(path, f"the {what} is optional now")
 
     def schema(self, old: Any, new: Any, path: str = "", above: Above = frozenset()) -> Changes:
         """All that changed in a schema; a pair that it is itself a part of is not met again."""
@@ -113,16 +113,15 @@ class Comparison:
         self, path: str, before: Types, after: Types, pairs: list[tuple[str, str]]
     ) -> Changes:
         was, now = {*before}, {*after}
-        gone = was - {one for one, other in pairs if (one, other) != ("number", "integer")}
-        come = now - {other for one, other in pairs if (one, other) != ("integer", "number")}
-        gone, come = (
-            gone if "anything" not in now else set(),
-            come if "anything" not in was else set(),
-        )
+        # An integer is a number too, and anything is all of them.
+        gone = was - now - {one for one, other in pairs if (one, other) != ("number", "integer")}
+        come = now - was - {other for one, other in pairs if (one, other) != ("integer", "number")}
+        gone = set() if "anything" in now else gone
+        come = set() if "anything" in was else come
         if "null" in come:
-            yield self.wider(path, "may be null now")
+            yield self.wider(path, "can be null now")
         if "null" in gone:
-            yield self.narrower(path, "is never null any more")
+            yield self.narrower(path, "can no longer be null")
         gone, come = gone - {"null"}, come - {"null"}
         what = f"{_listed(before)} became {_listed(after)}"
         if gone and come:
@@ -210,12 +209,9 @@ class Comparison:
 def _pairs(before: Types, after: Types) -> list[tuple[str, str]]:
     """Which alternative became which; a single object stays itself under another name."""
     objects = [[label for label in each if label not in NO_OBJECTS] for each in (before, after)]
-    single = {tuple(objects[0]): objects[1]} if [*map(len, objects)] == [1, 1] else {}
-    pairs = [(was, now) for (was,), (now,) in single.items()]
-    for label in before.keys() - {"anything", "null", *dict(pairs)}:
-        now = label if label in after else KIN.get(label, label)
-        pairs += [(label, now)] if now in after else []
-    return pairs
+    single = dict(zip(*objects, strict=True)) if [*map(len, objects)] == [1, 1] else {}
+    kept = {was: was if was in after else KIN.get(was, was) for was in before if was != "null"}
+    return [(was, now) for was, now in {**kept, **single}.items() if now in after]
 
 
 def _listed(types: Types) -> str:

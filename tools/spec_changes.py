@@ -27,7 +27,9 @@ def spec_changes(old: Spec, new: Spec) -> list[Change]:
         found = [*_operations(old, new), *_asides(old.tree, new.tree, "")]
     except RecursionError:
         raise Invalid("openapi.yaml: a $ref or allOf leads back to itself") from None
-    return found or [Change("other", "openapi.yaml", "changed in a place that no call uses")]
+    return found or [
+        Change("other", "openapi.yaml", "changed, but nothing that is sent or answered")
+    ]
 
 
 def _operations(old: Spec, new: Spec) -> Changes:
@@ -103,8 +105,8 @@ class _Operation:
             yield from _content(at, was, now)
 
     def _successes(self) -> Changes:
-        before, after = _answers(self.old, self.before), _answers(self.new, self.after)
-        before, after = ({k: v for k, v in each.items() if k[0] == "2"} for each in (before, after))
+        before, _ = _answers(self.old, self.before)
+        after, _ = _answers(self.new, self.after)
         for status in dict.fromkeys([*before, *after]):
             at = self._at(f"{self.name} > {status}", sent=False)
             if status not in after:
@@ -112,18 +114,17 @@ class _Operation:
                 yield at.change("additive" if after else "breaking", "", what)
             elif status in before:
                 yield from _content(at, before[status], after[status])
-            elif any(not [*_content(at, known, after[status])] for known in before.values()):
+            elif any(_fits(at, known, after[status]) for known in before.values()):
                 yield at.change("additive", "", "a new success with a known answer")
             else:
                 yield at.change("breaking", "", "a new success with an answer of another type")
 
     def _errors(self) -> Changes:
         """Errors are typed by their status, not by a schema: so nobody's code depends on it."""
-        before, after = _answers(self.old, self.before), _answers(self.new, self.after)
+        _, before = _answers(self.old, self.before)
+        _, after = _answers(self.new, self.after)
         found: dict[Change, list[str]] = {}
         for status in dict.fromkeys([*before, *after]):
-            if status[0] == "2":
-                continue
             if status not in before or status not in after:
                 what = "a new error answer" if status in after else "an error answer less"
                 changes = [Change("other", "", what)]
@@ -158,9 +159,17 @@ def _parameters(spec: Spec, operation: Node) -> dict[str, Node]:
     return {f"{each.get('in')} > {each.get('name')}": each for each in parameters}
 
 
-def _answers(spec: Spec, operation: Node) -> dict[str, Node]:
-    answers = spec.part(operation, "responses")
-    return {str(status): spec.resolved(answer) for status, answer in answers.items()}
+def _answers(spec: Spec, operation: Node) -> tuple[dict[str, Node], dict[str, Node]]:
+    """The answers that mean success, and the others, by their status."""
+    found: tuple[dict[str, Node], dict[str, Node]] = ({}, {})
+    for status, answer in spec.part(operation, "responses").items():
+        found[not str(status).startswith("2")][str(status)] = spec.resolved(answer)
+    return found
+
+
+def _fits(at: Comparison, known: Node, answer: Node) -> bool:
+    """Does code that reads the one answer read the other?"""
+    return all(change.kind != "breaking" for change in _content(at, known, answer))
 
 
 def _required(node: Node | None) -> bool | None:

@@ -29,7 +29,7 @@ class Invalid(Exception):  # noqa: N818 - a message to who typed make
 class Spec:
     """A parsed document; `name` is what messages call it."""
 
-    tree: Any
+    tree: Node
     name: str = "openapi.yaml"
 
     def resolved(self, node: Any) -> Node:
@@ -59,7 +59,7 @@ class Spec:
     def operations(self) -> dict[str, Node]:
         """The operations by their `operationId`, with the parameters of their path."""
         found: dict[str, Node] = {}
-        for path, each in self.part(self.resolved(self.tree), "paths").items():
+        for path, each in self.part(self.tree, "paths").items():
             item = self.resolved(each)
             for method in (method for method in METHODS if method in item):
                 call = f"{method.upper()} {path}"
@@ -122,7 +122,9 @@ def _types(node: Node) -> list[str]:
     """The types of a schema without unions; what says nothing may be `anything`."""
     declared = node.get("type")
     if declared is not None:
-        return [declared] if isinstance(declared, str) else declared
+        types = [declared] if isinstance(declared, str) else declared
+        without_null = None not in node.get("enum", [None])
+        return [kind for kind in types if kind != "null" or not without_null]
     if "enum" in node or "const" in node:
         return [*dict.fromkeys(map(type_of, node.get("enum", [node.get("const")])))]
     if {"properties", "additionalProperties", "propertyNames", "required"} & node.keys():

@@ -277,6 +277,23 @@ def test_a_required_field_of_the_request(project: Project) -> None:
     assert [json.loads(body) for body in used.bodies] == [{"layer_id": 1, "thickness": 2.5}]
 
 
+def test_an_optional_field_of_the_request(project: Project) -> None:
+    more = REQUIRED + '        evolved_thickness: {type: [number, "null"]}\n'
+    evolved(project, (REQUIRED, more))
+    used = project.use(
+        API + "add_target_material_layer\n"
+        "from atomscale_target_materials.sandbox import Sandbox\n"
+        "body = LayerCreate(layer_id=7, sample_id=42, evolved_thickness=2.5)\n"
+        "with Sandbox() as sandbox, Client(sandbox.api_key, base_url=sandbox.base_url) as other:\n"
+        "    layer = other.call(add_target_material_layer, body=body)\n"
+        "    row = other.list_target_materials().stack(42).at(7).row\n"
+        "show(layer=layer.to_dict(), row=row.to_dict())",
+        answer(),
+    )
+    assert used.shown["layer"]["evolved_thickness"] == 2.5
+    assert used.shown["row"]["evolved_thickness"] == 2.5
+
+
 PATCH = """\
   /evolved/layers/{layerRecordId}/:
     patch:

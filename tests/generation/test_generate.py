@@ -92,7 +92,7 @@ FAILURES = {
     "no mapping": (("openapi: 3.1.0\n", "- a\n---\n"), "openapi.yaml"),
     "an unresolvable $ref": (
         ('"#/components/schemas/Layer"', '"#/components/schemas/Lair"'),
-        "/responses/200/content/application~1json/schema/$ref: nothing is at '#/components/schemas/L",
+        "/content/application~1json/schema/$ref: nothing is at '#/components/schemas/Lair'",
     ),
     "an unknown type": (
         ("          type: integer\n", "          type: intteger\n"),

@@ -58,8 +58,9 @@ def test_it_is_opened_or_updated(project: Project, tmp_path: Path, exists: bool)
     calls = (tmp_path / "gh.log").read_text().splitlines()
     assert calls[:2] == [
         "auth setup-git",
-        "pr create --base main --head regenerate --title Regenerate the client "
-        "--body-file build/diff.txt",
+        "pr create --base main --head regenerate --title {} --body-file {}".format(
+            "Regenerate the client", "build/diff.txt"
+        ),
     ]
     assert len(calls) == (3 if exists else 2)
     assert not exists or calls[2].startswith("pr edit regenerate")

@@ -1,6 +1,7 @@
 """Installs a wheel alone in an empty environment and uses it against the sandbox.
 
-Run by `make wheel` and by CI, on every system: `python tests/wheel/check_wheel.py`, after `hatchling build`.
+Run by `make wheel`, and by CI on every system: `python tests/wheel/check_wheel.py`, after
+`hatchling build`.
 """
 
 import os

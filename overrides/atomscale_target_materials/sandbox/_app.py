@@ -61,19 +61,21 @@ async def _carry_out(operation: Operation, request: Request, store: Store) -> tu
         raise Refusal(501, f"the sandbox does not implement {operation.operation_id}")
     body = None
     if operation.body is not None:
-        body = _parsed(await request.body())
+        body = _parsed(await request.body(), request.headers.get("content-type", ""))
         found = faults(operation.body, body)
         if found:
             raise Refusal(422, found)
     return await run_in_threadpool(handler, store, body)
 
 
-def _parsed(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError) as error:
-        fault = {"loc": ["body"], "msg": f"invalid JSON: {error}", "type": "json_invalid"}
-    raise Refusal(422, [fault])
+def _parsed(body: bytes, content_type: str) -> Any:
+    fault = f"the content type is {content_type!r} instead of JSON"
+    if "json" in content_type:
+        try:
+            return msgspec.json.decode(body)
+        except (ValueError, RecursionError) as error:
+            fault = f"invalid JSON: {error}"
+    raise Refusal(422, [{"loc": ["body"], "msg": fault, "type": "json_invalid"}])
 
 
 def _checked(operation: Operation, status: int, answer: Any) -> Response:

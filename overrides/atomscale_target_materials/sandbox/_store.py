@@ -28,12 +28,13 @@ CREATE TABLE IF NOT EXISTS layers (
     space_group TEXT,
     mp_id TEXT,
     last_updated TEXT NOT NULL,
+    more TEXT NOT NULL DEFAULT '{}',  -- fields that the spec has got since
     UNIQUE (sample_id, layer_id)
 );
 """
 _LIST = """
 SELECT samples.*, layer_id, composition_string, element_dict, orientation, space_group, mp_id,
-       last_updated
+       last_updated, more
 FROM samples LEFT JOIN layers USING (sample_id) ORDER BY sample_id, layers.number
 """
 FIRST_SAMPLE_RECORD = 7001
@@ -89,7 +90,7 @@ class Store:
         now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
         given: dict[str, Any] = {
             # JSON's 1.0 is an integer too.
-            name: int(value) if isinstance(value, float) else value
+            name: int(value) if isinstance(value, float) and name in LAYER_FIELDS else value
             for name, value in layer.items()
             if value is not None
         }
@@ -98,8 +99,10 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             self._refuse(layer)
             layer.setdefault("id", self._free_id())
-            self._insert("layers", layer)
-        return {name: layer.get(name) for name in LAYER_FIELDS}
+            known = {name: layer.get(name) for name in (*LAYER_FIELDS, "last_updated")}
+            more = {name: value for name, value in layer.items() if name not in known}
+            self._insert("layers", {**known, "more": more})
+        return {name: layer.get(name) for name in LAYER_FIELDS} | more
 
     def close(self) -> None:
         """Closes the database."""
@@ -149,8 +152,9 @@ class Store:
 
 
 def _entry(row: dict[str, Any]) -> dict[str, Any]:
-    elements = row["element_dict"]
+    elements, more = row["element_dict"], row.pop("more")
     return {
+        **json.loads(more or "{}"),
         **row,
         "element_dict": None if elements is None else json.loads(elements),
         "detail_notes_id": None,
