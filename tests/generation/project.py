@@ -14,6 +14,12 @@ from ..conftest import KEY
 from ..server import Server, replies
 
 ROOT = Path(__file__).parents[2]
+# What an outer make and the measuring of coverage say to their children is not for the copies.
+CLEAN = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("MAKE", "MFLAGS", "COV"))
+}
 
 PREAMBLE = """
 import json, os, sys
@@ -85,7 +91,7 @@ class Project:
         return subprocess.run(
             ["make", *(words or ["generate"])],
             cwd=self.home,
-            env={**os.environ, **environment},
+            env={**CLEAN, "PATH": os.environ["PATH"], **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -106,7 +112,7 @@ class Project:
             done = subprocess.run(
                 [sys.executable, "-W", "error", "-c", PREAMBLE + script],
                 env={
-                    **os.environ,
+                    **CLEAN,
                     "COPY": str(self.home),
                     "PYTHONPATH": os.pathsep.join(folders),
                     "ATOMSCALE_API_KEY": KEY,

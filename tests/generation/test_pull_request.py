@@ -30,7 +30,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "bin" / "gh").write_text(GH)
     (tmp_path / "bin" / "gh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("GH_LOG", str(tmp_path / "gh.log"))
     git(tmp_path, "init", "--quiet", "--bare", "origin.git")
     for words in (
         ["init", "--quiet", "--initial-branch=main"],
@@ -43,7 +42,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def test_nothing_to_offer(project: Project, tmp_path: Path) -> None:
-    done = project.make("pull-request", GH_CREATE="0")
+    done = project.make("pull-request", GH_CREATE="0", GH_LOG=str(tmp_path / "gh.log"))
     assert done.returncode == 0
     assert "no pull request is needed" in done.stdout
     assert not (tmp_path / "gh.log").exists()
@@ -52,7 +51,8 @@ def test_nothing_to_offer(project: Project, tmp_path: Path) -> None:
 @pytest.mark.parametrize("exists", [False, True])
 def test_it_is_opened_or_updated(project: Project, tmp_path: Path, exists: bool) -> None:
     (project.home / ERRORS).write_text("# new\n")
-    done = project.make("pull-request", GH_CREATE="1" if exists else "0")
+    log = str(tmp_path / "gh.log")
+    done = project.make("pull-request", GH_CREATE="1" if exists else "0", GH_LOG=log)
     assert done.returncode == 0, done.stderr
     assert git(tmp_path / "origin.git", "show", f"regenerate:{ERRORS}") == "# new\n"
     calls = (tmp_path / "gh.log").read_text().splitlines()
