@@ -12,8 +12,6 @@ REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-PACKAGE := generated/atomscale_target_materials_api
-
 .PHONY: help env demo test lint-spec lint types unit wheel generate check-generated diff pull-request lock
 
 help:  ## this list

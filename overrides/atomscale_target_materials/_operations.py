@@ -1,7 +1,6 @@
 """What each operation does, as generators that do no I/O: all decisions live here.
 
-A flow yields what it wants done (`Send`, `Sleep`), gets the outcome back, and returns its result or
-raises.
+A flow yields each request that it wants sent, gets the outcome back, and returns or raises.
 """
 
 import re

@@ -219,15 +219,16 @@ def _bounded(convert: Convert, schema_name: str) -> Convert:
         return convert
 
     def bounded(value: Any) -> Any:
-        for name, amount in convert(value).items():
+        converted = convert(value)
+        for name, amount in converted.items():
             if names is not None and name not in names:
                 few = ", ".join(names[:5])
                 fault = f"{json.dumps(name)} is not one of the {len(names)} names {few}, ..."
                 raise Mismatch(fault, is_value=True)
-            if not low <= amount <= high:
+            if amount is not None and not low <= amount <= high:
                 fault = f"Expected a number from {low:g} to {high:g}, got {amount!r}"
                 raise Mismatch(fault, is_value=True).at(name)
-        return convert(value)
+        return converted
 
     return bounded
 

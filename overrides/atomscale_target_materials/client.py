@@ -19,7 +19,7 @@ from ._settings import (
     DEFAULT_MAX_TRIES,
     DEFAULT_TIMEOUT,
     Settings,
-)  # fmt: skip
+)
 from ._transport import AsyncTransport, Transport, ssl_context_for
 from .stacks import TargetMaterials
 
