@@ -58,7 +58,7 @@ def report(base: str) -> str:
     found = [*spec_changes(old, new), *api_changes(packages_at(commit, base), packages)]
     found.sort(key=lambda change: [*BUMPS].index(change.kind))
     bump = BUMPS[found[0].kind] if found else "none"
-    reminders = [*lacking(new, packages)]
+    reminders = [*lacking(old, new, packages)]
     for kind, where, what in found:
         print(f"{kind:9} {where}: {what}")
     for reminder in reminders:
@@ -128,11 +128,10 @@ def packages_at(commit: str, base: str) -> list[Loaded]:
         raise Refusal(f"at {base}: {fault}") from None
 
 
-def lacking(spec: Spec, packages: list[Loaded]) -> Iterator[str]:
-    """Fields of LayerCreate that the hand-written methods have no argument for."""
-    schemas = spec.part(spec.part(spec.tree, "components"), "schemas")
-    fields = spec.part(spec.merged(schemas.get("LayerCreate") or {}), "properties")
-    for field in fields:
+def lacking(old: Spec, new: Spec, packages: list[Loaded]) -> Iterator[str]:
+    """New fields of LayerCreate that the hand-written methods have no argument for."""
+    before = sendable(old)
+    for field in (each for each in sendable(new) if each not in before):
         lack = [
             method
             for method in ("add_layer", "ensure_layer")
@@ -144,6 +143,12 @@ def lacking(spec: Spec, packages: list[Loaded]) -> Iterator[str]:
                 f"LayerCreate.{field} is reachable at once through `client.call`; "
                 f"there is no argument for it in {' and '.join(lack)}"
             )
+
+
+def sendable(spec: Spec) -> list[str]:
+    """The fields of LayerCreate."""
+    schemas = spec.part(spec.part(spec.tree, "components"), "schemas")
+    return [*spec.part(spec.merged(schemas.get("LayerCreate") or {}), "properties")]
 
 
 def _plain(name: str) -> str:

@@ -231,7 +231,7 @@ def adding(body: Any) -> ModuleType:
 BAD = {
     "no position": {},
     "a text as position": {"layer_id": "1"},
-    "an unknown field": {"layer_id": 1, "thickness": 5},
+    "an unknown field": {"layer_id": 1, "no_such_field": 5},
     "no element": {"layer_id": 1, "element_dict": {"Xx": 1}},
     "a negative amount": {"layer_id": 1, "element_dict": {"Ba": -1}},
     "a list": [],

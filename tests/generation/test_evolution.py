@@ -264,17 +264,20 @@ REQUIRED = """\
 
 def test_a_required_field_of_the_request(project: Project) -> None:
     """What the user of `add_layer` sees: a clear error before anything is sent, and a way."""
-    more = REQUIRED.replace("layer_id", "layer_id, thickness")
-    evolved(project, (REQUIRED, more + "        thickness: {type: number}\n"))
+    more = REQUIRED.replace("layer_id", "layer_id, evolved_thickness")
+    evolved(project, (REQUIRED, more + "        evolved_thickness: {type: number}\n"))
     used = project.use(
         API + "add_target_material_layer\n"
         "error = refused(lambda: client.add_layer(layer_id=1), TypeError)\n"
-        "body = LayerCreate(layer_id=1, thickness=2.5)\n"
+        "body = LayerCreate(layer_id=1, evolved_thickness=2.5)\n"
         "show(error=error, layer=client.call(add_target_material_layer, body=body).id)",
         answer(201, {"id": 7, "layer_id": 1}),
     )
-    assert used.shown == {"error": "TypeError: the field 'thickness' is missing", "layer": 7}
-    assert [json.loads(body) for body in used.bodies] == [{"layer_id": 1, "thickness": 2.5}]
+    assert used.shown == {
+        "error": "TypeError: the field 'evolved_thickness' is missing",
+        "layer": 7,
+    }
+    assert [json.loads(body) for body in used.bodies] == [{"layer_id": 1, "evolved_thickness": 2.5}]
 
 
 def test_an_optional_field_of_the_request(project: Project) -> None:
