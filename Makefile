@@ -50,7 +50,7 @@ lock: | env  ## new versions into dev.lock and demo.lock
 
 generate: build/generated.stamp  ## openapi.yaml -> generated/, whole or not at all
 
-build/generated.stamp: openapi.yaml generator-config.yml $(wildcard overrides/templates/*) dev.lock tools/generate.py | .venv/ready
+build/generated.stamp: openapi.yaml generator-config.yml overrides/templates $(wildcard overrides/templates/*) dev.lock tools/generate.py | .venv/ready
 	@python tools/generate.py
 
 # Which files were made: one that is changed or gone is made anew.
@@ -60,7 +60,7 @@ check-generated: | env  ## is generated/ what openapi.yaml gives?
 	@python tools/generate.py --check
 
 diff: | env  ## what has changed for users since BASE=<git ref>; STRICT=1 wants a version that says so
-	@python tools/diff.py "$(BASE)" $(if $(filter 1,$(STRICT)),--strict)
+	@python tools/diff.py $(if $(filter 1,$(STRICT)),--strict) -- "$(BASE)"
 
 pull-request:  ## CI: offers generated/ as a pull request
 	@tools/pull_request.sh

@@ -238,3 +238,10 @@ def test_what_may_be_sent_as_elements() -> None:
     assert elements["additionalProperties"] == {"type": "number", "minimum": 0, "maximum": 1e300}
     assert SCHEMAS["ElementDict"]["additionalProperties"] == {"type": "number"}
     assert "propertyNames" not in SCHEMAS["ElementDict"]
+
+
+def test_each_status_is_named() -> None:
+    # With `default` or `2XX` an undocumented success could not be told from a documented one.
+    for item in SPEC["paths"].values():
+        for operation in item.values():
+            assert all(status.isdigit() for status in operation["responses"])

@@ -11,8 +11,10 @@ import argparse
 import ast
 import importlib.metadata
 import json
+import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,13 +25,14 @@ from typing import Any
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 SPEC = Path("openapi.yaml")
 PACKAGE = "atomscale_target_materials_api"
 HOME = Path("generated")
 STAMP = Path("build/generated.stamp")
 BIN = str(Path(sys.executable).parent)
+RESERVED = {"additional_properties", "additional_keys", "to_dict", "from_dict", "field_dict"}
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
 PROBE = """
@@ -57,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     Path("build").mkdir(exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir="build", prefix="generate-") as folder:
@@ -111,14 +115,19 @@ def check_tools() -> None:
 
 def load_spec() -> Any:
     """The spec, valid; else where it is not."""
+    place = ""
     try:
         spec = YAML(typ="safe").load(SPEC.read_text("utf-8"))
+        check_spec(spec)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = f"{error.problem or error.context}".split("\n", maxsplit=1)[0]
+    except (YAMLError, UnicodeDecodeError) as error:
+        problem = str(error)
+    except RecursionError:
+        problem = "an anchor holds itself"
     else:
-        check_spec(spec)
         return spec
     raise Refusal(f"{SPEC}{place}: {problem}")
 
@@ -127,8 +136,9 @@ def check_spec(spec: Any) -> None:
     """Every `$ref` leads somewhere, and the whole is valid OpenAPI 3.1."""
     there = {pointer(place) for place, _ in walk(spec, ())}
     for place, value in walk(spec, ()):
-        if place[-1:] == ("$ref",) and value not in there:
-            raise Refusal(f"{SPEC}: {pointer(place)}: nothing is at {value!r}")
+        fault = fault_of(place, value, there)
+        if fault:
+            raise Refusal(f"{SPEC}: {pointer(place)}: {fault}")
     for error in OpenAPIV31SpecValidator(spec).iter_errors():
         # The validator tells the place within a schema, not within the spec: so look for it.
         tail = tuple(getattr(error, "absolute_path", ()))
@@ -138,6 +148,51 @@ def check_spec(spec: Any) -> None:
             if place[len(place) - len(tail) :] == tail and value == error.instance
         )
         raise Refusal(f"{SPEC}: {pointer(next(places, tail))}: {error.message}")
+
+
+def fault_of(place: tuple[Any, ...], value: Any, there: set[str]) -> str | None:
+    """What YAML allows and JSON does not, and what the generator gets wrong without a word."""
+    last, parent = (None, None, *place)[-1], (None, None, *place)[-2]
+    is_parameter = isinstance(value, dict) and "in" in value and "name" in value
+    is_path = value_of(value, "in") in ("path", "header")
+    faults = {
+        "a key that is no text: put it into quotes": not isinstance(last, str | int | None)
+        or (isinstance(last, int) and parent in ("responses", "properties")),
+        f"{value!r} is no JSON value: put it into quotes": not is_json(value),
+        f"nothing is at {value!r}": last == "$ref"
+        and isinstance(value, str)
+        and parent != "properties"
+        and value not in there,
+        f"a property cannot be called {last!r}: the generated models need that name": (
+            parent == "properties" and last in RESERVED
+        ),
+        "the generator leaves out what a path item has by $ref: write it here": (
+            parent == "paths" and value_of(value, "$ref") is not None
+        ),
+        "the generator reads one media type of an answer alone": (
+            parent == "responses"
+            and str(last).startswith("2")
+            and len(value_of(value, "content") or ()) > 1
+        ),
+        "the generator knows no other style or explode than the default": is_parameter
+        and (
+            value_of(value, "style") not in (None, "simple" if is_path else "form")
+            or value_of(value, "explode") not in (None, not is_path)
+        ),
+    }
+    return next((fault for fault, found in faults.items() if found), None)
+
+
+def value_of(value: Any, name: str) -> Any:
+    """A member of an object; None where there is none."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def is_json(value: Any) -> bool:
+    """Is this, its members aside, a value that JSON has?"""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int | bool | dict | list)
 
 
 def walk(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -197,11 +252,15 @@ def check_imports(made: Path) -> None:
 
 
 def swap(made: Path) -> None:
-    """Puts `made` where `generated/` was."""
+    """Puts `made` where `generated/` was; what interrupts it leaves the one or the other."""
     old = made.with_name("old")
-    if HOME.exists():
-        HOME.rename(old)
-    made.rename(HOME)
+    try:
+        if HOME.exists():
+            HOME.rename(old)
+        made.rename(HOME)
+    finally:
+        if not HOME.exists():
+            old.rename(HOME)
     files = " ".join(path.as_posix() for path in sorted(HOME.rglob("*")) if path.is_file())
     # For make: what was made, so that a file that changes or goes is made anew.
     STAMP.with_suffix(".d").write_text(f"{STAMP}: {files}\n{files}:\n", "utf-8")

@@ -9,6 +9,7 @@ import json
 import math
 import numbers
 import operator
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property, partial
@@ -205,12 +206,18 @@ class _Model:
 @cache
 def _schemas() -> dict[str, Any]:
     spec = files(atomscale_target_materials_api).joinpath("openapi.json").read_bytes()
-    return msgspec.json.decode(spec)["components"].get("schemas", {})  # type: ignore[no-any-return]
+    schemas = msgspec.json.decode(spec)["components"].get("schemas", {})
+    return {_class_name(name): schema for name, schema in schemas.items()}
+
+
+def _class_name(schema_name: str) -> str:
+    """Without what the generator changes: `my-amounts` becomes the class `MyAmounts`."""
+    return re.sub(r"\W|_", "", schema_name).lower()
 
 
 def _bounded(convert: Convert, schema_name: str) -> Convert:
     """A map's converter with what the generated code has lost: which names and amounts it takes."""
-    schema = _schemas().get(schema_name, {})
+    schema = _schemas().get(_class_name(schema_name), {})
     names = schema.get("propertyNames", {}).get("enum")
     amounts = schema.get("additionalProperties")
     low = amounts.get("minimum", -math.inf) if isinstance(amounts, dict) else -math.inf

@@ -98,6 +98,37 @@ FAILURES = {
         ("          type: integer\n", "          type: intteger\n"),
         "#/components/schemas/TargetMaterial/properties/id/type: 'intteger' is not valid",
     ),
+    "an unquoted timestamp": (
+        ('last_updated: "2024-01-15T11:00:00Z"', "last_updated: 2024-01-15T11:00:00Z"),
+        "/example/0/last_updated: datetime.datetime(2024, 1, 15, 11, 0, tzinfo=",
+    ),
+    "an unquoted status": (
+        ('        "200":', "        200:"),
+        "#/paths/~1target-materials~1/get/responses/200: a key that is no text: put it into",
+    ),
+    "an infinity": (("maximum: 1.0e+300", "maximum: .inf"), "/maximum: inf is no JSON value"),
+    "a name that the generated models need": (
+        ("        sample_name:\n", "        to_dict:\n"),
+        "/properties/to_dict: a property cannot be called 'to_dict'",
+    ),
+    "a path item by $ref": (
+        ("paths:\n", "paths:\n  /x/: {$ref: '#/paths/~1target-materials~1'}\n"),
+        "#/paths/~1x~1: the generator leaves out what a path item has by $ref",
+    ),
+    "two media types of one answer": (
+        ("          description: One entry for each layer.\n          content:\n",
+         ("          description: One entry for each layer.\n          content:\n"
+         "            text/plain: {schema: {type: string}}\n")),
+        "/responses/200: the generator reads one media type of an answer alone",
+    ),
+    "a parameter's style": (
+        ("      responses:\n", ("      parameters: [{name: a, in: query, explode: false}]\n"
+         "      responses:\n")),
+        "/parameters/0: the generator knows no other style or explode",
+    ),
+    "an anchor that holds itself": (
+        ("openapi: 3.1.0\n", "openapi: 3.1.0\nx-a: &a {b: *a}\n"), "an anchor holds itself",
+    ),
     "a duplicate operationId": (
         (ADD, "operationId: list_target_materials"),
         "Operation ID 'list_target_materials' for 'post' in '/target-materials/layers/' is not",
@@ -124,6 +155,30 @@ def test_what_fails_leaves_the_tree_as_it_was(
     assert "Traceback" not in done.stderr
     assert project.generated() == before
     assert [path.name for path in (project.home / "build").iterdir()] == []
+
+
+INTERRUPTED = """
+import os, pathlib, runpy, signal, sys
+rename = pathlib.Path.rename
+def interrupted(self, target):
+    rename(self, target)
+    if self.name == "generated" and pathlib.Path(target).name == "old":
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+pathlib.Path.rename = interrupted
+sys.path.insert(0, "tools")
+runpy.run_path("tools/generate.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("signum", ["SIGINT", "SIGTERM"])
+def test_what_interrupts_the_swap_leaves_the_old(project: Project, signum: str) -> None:
+    before = project.generated()
+    script = INTERRUPTED.replace("sys.argv[1]", repr(signum))
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=project.home, capture_output=True, check=False
+    )
+    assert done.returncode != 0
+    assert project.generated() == before
 
 
 def test_tools_of_another_version_are_refused(project: Project) -> None:
