@@ -297,6 +297,6 @@ def test_lock_files_name_no_registry() -> None:
     for path in locks:
         text = path.read_text("utf-8")
         assert "--hash=sha256:" in text
-        assert not re.search(r"https?://|--(extra-)?index-url|--find-links", text), path
+        assert not re.search(r"https?://|--(extra-)?index[-]url|--find-links", text), path
     others = {"uv.lock", "pylock.toml", "package-lock.json"}
     assert others.isdisjoint(path.name for path in tracked())

@@ -68,7 +68,8 @@ class Settings:
         """From a client's arguments (a secret None: left out) and the environment."""
         key, key_source = _key(api_key)
         urls = _given(base_url, "base_url", BASE_URL_VARIABLES)
-        url = _checked("base URL", *[*urls, (Secret(DEFAULT_BASE_URL), "")][0], _fault_of_base_url)
+        urls.append((Secret(DEFAULT_BASE_URL), "the default"))
+        url = _checked("base URL", *urls[0], _fault_of_base_url)
         scheme, colon, rest = url.reveal().partition(":")
         return cls(
             key=_checked("API key", key, key_source, _fault_of_key),
@@ -90,9 +91,10 @@ def _key(argument: Secret) -> tuple[Secret, str]:
     if keys[0][0].reveal() != keys[-1][0].reveal():
         warnings.warn(
             "ATOMSCALE_API_KEY and AS_API_KEY are set and differ: ATOMSCALE_API_KEY is used",
-            stacklevel=4,
+            stacklevel=5,
         )
-    return keys[0]
+    key, source = keys[0]
+    return Secret(key.reveal().strip()) if isinstance(key.reveal(), str) else key, source
 
 
 def _given(argument: Secret, name: str, variables: Iterable[str]) -> list[tuple[Secret, str]]:
@@ -109,9 +111,8 @@ def _given(argument: Secret, name: str, variables: Iterable[str]) -> list[tuple[
 def _checked(
     what: str, value: Secret, source: str, fault_of: Callable[[str], str | None]
 ) -> Secret:
-    """`value` without white space around it. It is not repeated in the error: it may be secret."""
+    """`value`, or an error that does not repeat it: it may be secret."""
     if isinstance(value.reveal(), str):
-        value = Secret(value.reveal().strip() if what == "API key" else value.reveal())
         fault = fault_of(value.reveal())
     else:
         fault = f"must be a str, not {type(value.reveal()).__name__}"

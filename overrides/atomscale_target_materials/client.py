@@ -38,6 +38,19 @@ class _Client:
     _portable: bool
     """Can another process make the same client?"""
 
+    def _configure(
+        self,
+        key: Secret,
+        base_url: str | None,
+        limits: tuple[float, int, int],
+        ssl_context: ssl.SSLContext | None,
+        transport: object,
+    ) -> ssl.SSLContext | None:
+        """What both constructors settle; returns the certificates that our own transport needs."""
+        self._settings = Settings.resolve(key, Secret(base_url), *limits)
+        self._portable = ssl_context is None and transport is None
+        return None if transport else ssl_context_for(self._settings.base_url, ssl_context)
+
     def with_options(
         self, *, timeout: float | Unset = UNSET, max_tries: int | Unset = UNSET
     ) -> Self:
@@ -125,11 +138,8 @@ class Client(_Client):
         # From here on no frame, and so no traceback, holds the key as a plain text.
         key, api_key = Secret(api_key), None
         limits = timeout, max_tries, max_response_bytes
-        self._settings = Settings.resolve(key, Secret(base_url), *limits)
-        self._portable = ssl_context is None and transport is None
-        self._driver = Driver(
-            transport or Transport(ssl_context_for(self._settings.base_url, ssl_context))
-        )
+        context = self._configure(key, base_url, limits, ssl_context, transport)
+        self._driver = Driver(transport or Transport(context))
 
     def list_target_materials(self) -> TargetMaterials:
         """All target materials of your organization, one entry for each layer (API reference, A1).
@@ -243,11 +253,8 @@ class AsyncClient(_Client):
         # From here on no frame, and so no traceback, holds the key as a plain text.
         key, api_key = Secret(api_key), None
         limits = timeout, max_tries, max_response_bytes
-        self._settings = Settings.resolve(key, Secret(base_url), *limits)
-        self._portable = ssl_context is None and transport is None
-        self._driver = AsyncDriver(
-            transport or AsyncTransport(ssl_context_for(self._settings.base_url, ssl_context))
-        )
+        context = self._configure(key, base_url, limits, ssl_context, transport)
+        self._driver = AsyncDriver(transport or AsyncTransport(context))
 
     async def list_target_materials(self) -> TargetMaterials:
         """As `Client.list_target_materials`, awaited."""
