@@ -12,7 +12,7 @@ REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env demo test lint-spec lint types unit wheel generate check-generated diff pull-request lock
+.PHONY: help env demo test lint-spec lint types unit faults wheel generate check-generated diff pull-request lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,11 @@ types: | env  ## mypy in strict mode
 
 unit: | env  ## the tests, with branch coverage
 	pytest -n auto
+
+faults: | env  ## the fault table, promise by promise, into docs/reliability.md
+	@mkdir -p build
+	pytest tests/faults/test_table.py -n auto --no-cov -q --junitxml=build/faults.xml || true
+	@python -m tests.faults.page build/faults.xml
 
 wheel: | env  ## dist/, used alone in an empty environment
 	rm -rf dist

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,10 +49,9 @@ def caller(request: pytest.FixtureRequest) -> Caller:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (
-        "ATOMSCALE_API_KEY", "AS_API_KEY", "ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT",
-    ):  # fmt: skip
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if re.fullmatch(r"(ATOMSCALE|AS)_API_\w+|\w+_PROXY|SSL_CERT_\w+", name.upper()):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 Script = Callable[["Peer"], None]
-LIMIT = 15.0
+PATIENCE = 1.5
+"""Seconds after which a server gives up: a client that hangs must not hang the tests."""
 
 
 class Peer:
@@ -39,23 +40,29 @@ class Peer:
         self.sock.sendall(data)
 
     def drip(self, data: bytes) -> None:
-        """A byte a second, until the server stops or the client goes."""
+        """A byte every tenth of a second, until the server gives up or the client goes."""
         for index in range(len(data)):
             self.send(data[index : index + 1])
-            if self.server.stopping.wait(1.0):
+            if self.server.stopping.wait(0.1):
                 return
 
     def hang(self) -> None:
-        self.server.stopping.wait(LIMIT)
+        """Until the server gives up."""
+        self.server.stopping.wait(self.server.patience)
 
 
 class Server:
     """Serves while the `with` block lasts, and records what came in."""
 
-    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Script, tls: ssl.SSLContext | None = None, patience: float = PATIENCE
+    ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.stopping = threading.Event()
+        self.patience = patience
+        self._giving_up = threading.Timer(patience, self.stopping.set)
+        self._giving_up.daemon = True
         self._script = script
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -67,7 +74,7 @@ class Server:
         return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
 
     def _accept(self) -> None:
-        while not self.stopping.is_set():
+        while True:
             try:
                 sock, _ = self._listener.accept()
             except OSError:
@@ -78,7 +85,7 @@ class Server:
             thread.start()
 
     def _serve(self, sock: socket.socket) -> None:
-        sock.settimeout(LIMIT)
+        sock.settimeout(self.patience)
         with contextlib.suppress(OSError):
             if self._tls:
                 sock = self._tls.wrap_socket(sock, server_side=True)
@@ -88,6 +95,7 @@ class Server:
     def __enter__(self) -> Self:
         self._threads.append(threading.Thread(target=self._accept, daemon=True))
         self._threads[0].start()
+        self._giving_up.start()
         return self
 
     def __exit__(
@@ -96,6 +104,7 @@ class Server:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._giving_up.cancel()
         self.stopping.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -129,11 +138,10 @@ def answer(
 
 def replies(*answers: bytes) -> Script:
     """Answers request after request, over all connections; the last answer is repeated."""
-    rest: Iterator[bytes] = iter(answers)
-    last = answers[-1]
 
     def script(peer: Peer) -> None:
         while peer.request():
-            peer.send(next(rest, last))
+            number = min(len(peer.server.requests), len(answers))
+            peer.send(answers[number - 1])
 
     return script

@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 from fractions import Fraction
 from typing import Any
 from urllib.parse import quote
@@ -254,9 +255,22 @@ keys = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=11)
 @given(keys, st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF)))
 def test_a_secret_is_scrubbed_in_every_form(key: str, noise: str) -> None:
     secret = Secret(key)
-    escaped = json.dumps(key)[1:-1], repr(key.encode())[2:-1]
-    for form in (key, *escaped, quote(key, safe=""), quote(key)):
+    escaped = (
+        json.dumps(key)[1:-1],
+        json.dumps(json.dumps(key)[1:-1])[1:-1],
+        repr(key.encode())[2:-1],
+    )
+    coded = ["".join(form % ord(char) for char in key) for form in ("%%%02x", "%%%02X", "\\u%04x")]
+    for form in (key, *escaped, *coded, quote(key, safe=""), quote(key)):
         text = f"{noise}{form}{noise}"
-        assert secret.scrub(text) == f"{noise}[redacted]{noise}"
-        assert secret.scrub_bytes(text.encode()) == f"{noise}[redacted]{noise}".encode()
+        for scrubbed in (secret.scrub(text), secret.scrub_bytes(text.encode()).decode()):
+            # Of a run of backslashes some may be left.
+            shown = re.sub(r"(?:\[redacted\]|\\)+", "[redacted]", scrubbed)
+            assert shown == f"{noise}[redacted]{noise}"
     assert secret.scrub(noise) == noise
+
+
+@pytest.mark.parametrize("key", ["sk-test-0123456789abcdef" * 3, "\\" * 40, "%25" * 20])
+def test_a_text_that_is_almost_the_key_is_searched_in_no_time(key: str) -> None:
+    almost = f"no such key: {key[:-1]}, {json.dumps(key[:-1])}... (ask your admin)" * 9
+    assert Secret(key + "!").scrub(almost) == almost

@@ -229,7 +229,7 @@ def test_target_materials_are_an_immutable_sequence() -> None:
     assert repr(materials) == "<TargetMaterials: entries=3 samples=2>"
     assert materials == TargetMaterials(rows)
     assert materials != materials[:2]
-    assert materials != rows
+    assert materials == tuple(rows)
     with pytest.raises(IndexError):
         materials[3]
     with pytest.raises(TypeError, match="unhashable"):

@@ -30,32 +30,13 @@ _HOMES = {
 }
 
 __all__ = [
-    "UNSET",
-    "APIConnectionError",
-    "APIResponseValidationError",
-    "APIStatusError",
-    "APITimeoutError",
-    "AsyncClient",
-    "AtomscaleError",
-    "AuthenticationError",
-    "BadRequestError",
-    "Client",
-    "ClientClosedError",
-    "ConfigurationError",
-    "ConflictError",
-    "InternalServerError",
-    "Layer",
-    "LayerCreate",
-    "LayerStack",
-    "NotFoundError",
-    "PermissionDeniedError",
-    "RateLimitError",
-    "StackLayer",
-    "TargetMaterial",
-    "TargetMaterials",
-    "UnprocessableEntityError",
-    "Unset",
-]
+    "UNSET", "APIConnectionError", "APIResponseValidationError", "APIStatusError",
+    "APITimeoutError", "AsyncClient", "AtomscaleError", "AuthenticationError",
+    "BadRequestError", "Client", "ClientClosedError", "ConfigurationError", "ConflictError",
+    "InternalServerError", "Layer", "LayerCreate", "LayerStack", "NotFoundError",
+    "PermissionDeniedError", "RateLimitError", "StackLayer", "TargetMaterial",
+    "TargetMaterials", "UnprocessableEntityError", "Unset",
+]  # fmt: skip
 
 
 if not TYPE_CHECKING:  # pragma: no branch - or a misspelt name would pass as Any

@@ -20,13 +20,8 @@ from atomscale_target_materials_api.models import Error
 from ._settings import Settings
 from ._steps import Outcome, Request
 from ._wire import Mismatch, converter
-from .errors import (
-    APIResponseValidationError,
-    APIStatusError,
-    APITimeoutError,
-    AtomscaleError,
-    class_for_status,
-)
+from .errors import APIResponseValidationError, APIStatusError, APITimeoutError, AtomscaleError
+from .errors import class_for_status as error_for
 
 CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
 LONGEST_DETAIL = 2000
@@ -104,7 +99,9 @@ def failure_of(request: Request, outcome: Outcome, settings: Settings) -> Atomsc
     limit = (
         f" within timeout={settings.timeout:g} seconds" if failure.error is APITimeoutError else ""
     )
-    reason = _clean(f"{request} to {settings.base_url} failed{limit}: {failure.reason}", settings)
+    through = f" through the proxy {settings.proxy.url}" if settings.proxy else ""
+    told = f"{request} to {settings.base_url}{through} failed{limit}: {failure.reason}"
+    reason = _clean(told, settings)
     return failure.error(
         f"{reason}." + (UNKNOWN if unknown else "" if failure.sent else " Nothing was sent."),
         outcome_unknown=unknown,
@@ -124,9 +121,10 @@ def decode(request: Request, outcome: Outcome, success: Success, settings: Setti
         path = _clean(mismatch.path, settings)
     except RecursionError:
         fault = "it is nested too deeply"
-    except ValueError as error:
-        # Malformed JSON or UTF-8; msgspec appends a path where it has one.
+    except msgspec.DecodeError as error:
         fault, _, path = _clean(str(error), settings).partition(" - at `")
+    except ValueError as error:
+        fault = _clean(str(error), settings)
     path = path.rstrip("`")
     place = f" at {path}" if path not in ("", "$") else ""
     raise APIResponseValidationError(
@@ -162,7 +160,7 @@ def _status_error(
     detail = _clean(_detail_of(outcome), settings)
     unknown = not request.is_safe and status not in CERTAINLY_NOT_DONE
     says = f": {detail}" if detail else ""
-    return class_for_status(status)(
+    return error_for(status)(
         f"{request} answered {status}{says}."
         + _advice(status, detail, outcome, settings)
         + (UNKNOWN if unknown else ""),
@@ -175,10 +173,10 @@ def _status_error(
 
 def _advice(status: int, detail: str, outcome: Outcome, settings: Settings) -> str:
     if 300 <= status <= 399:
-        target = _clean(outcome.headers.get("location", "(no location)"), settings)
+        target = _clean(outcome.headers.get("location", ""), settings) or "(no location)"
         return f" It redirects to {target}; redirects are never followed: check base_url."
     if status == 404 and detail in ("", "Not Found"):
-        return f" Is base_url right: {settings.base_url}?"
+        return f" Is base_url right: {_clean(settings.base_url, settings)}?"
     return {
         401: f" The key came from {settings.key_source}: is it the right one, and not revoked?",
         403: " The key may lack the scope: `read` to list, `write` to add.",
@@ -189,7 +187,8 @@ def _advice(status: int, detail: str, outcome: Outcome, settings: Settings) -> s
 def _clean(text: str, settings: Settings) -> str:
     """A server's text, fit for a message: one line, no control characters, no key, not too long."""
     text = settings.key.scrub(text)[: 10 * LONGEST_DETAIL]
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    shown = "".join(char for char in text if char.isprintable() or char.isspace())
+    line = " ".join(shown.split())
     return settings.key.scrub(line)[:LONGEST_DETAIL]
 
 
@@ -199,15 +198,15 @@ def _detail_of(outcome: Outcome) -> str:
         return ""
     try:
         content = msgspec.json.decode(outcome.content)
+        detail = content.get("detail") if isinstance(content, dict) else None
+        if isinstance(detail, str):
+            return detail
+        if isinstance(detail, list) and detail and all(map(_is_fastapi, detail)):
+            return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in detail)
+        return msgspec.json.encode(content).decode()
     except (ValueError, RecursionError):
-        text = bytes(outcome.content).decode(errors="replace")
-        return "" if text.lstrip().startswith("<") else text
-    detail = content.get("detail") if isinstance(content, dict) else None
-    if isinstance(detail, str):
-        return detail
-    if isinstance(detail, list) and detail and all(map(_is_fastapi, detail)):
-        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in detail)
-    return msgspec.json.encode(content).decode()
+        text = bytes(outcome.content).decode(errors="replace").lstrip("\ufeff \t\r\n")
+        return "" if text.startswith("<") else text
 
 
 def _is_fastapi(item: Any) -> bool:

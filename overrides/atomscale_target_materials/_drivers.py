@@ -9,33 +9,31 @@ import random
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.metadata import version
-from typing import TypeVar, cast
+from typing import Any, cast
 
 import httpcore
 import httpx
 
-from ._network import Deadline
-from ._steps import Failure, Flow, Outcome, Send
-from ._transport import Body, Unreadable
-from .errors import APIResponseValidationError, APITimeoutError, ClientClosedError
+from ._network import Limits, Unreadable
+from ._steps import Failure, Flow, Outcome, Send, T
+from ._transport import Body
+from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError, ClientClosedError
 
-T = TypeVar("T")
-
+# Of a transport that is not ours: ours keeps a record of what was sent.
 NOT_SENT = (
-    httpcore.LocalProtocolError, httpx.LocalProtocolError,
-    httpcore.ConnectError, httpx.ConnectError,
-    httpcore.ConnectTimeout, httpx.ConnectTimeout,
-    httpcore.PoolTimeout, httpx.PoolTimeout,
-    httpcore.ProxyError, httpx.ProxyError,
+    httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError,
+    httpx.LocalProtocolError,
 )  # fmt: skip
 TIMEOUTS = (httpcore.TimeoutException, httpx.TimeoutException)
 NETWORK = (
-    httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol,
-    httpx.TransportError, *NOT_SENT, *TIMEOUTS, OSError,
+    httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError,
+    httpcore.UnsupportedProtocol, httpx.TransportError, OSError, *TIMEOUTS,
 )  # fmt: skip
+# Of an answer that is refused anyway no more is read: its first words tell why.
+LARGEST_ERROR = 1024 * 1024
+WIRE_OVERHEAD = 1024 * 1024
 
 
 @cache
@@ -43,18 +41,14 @@ def _user_agent() -> str:
     return f"atomscale-target-materials/{version('atomscale-target-materials')}"
 
 
-def _http_request(step: Send, deadline: Deadline) -> httpx.Request:
-    fixed = {
-        "Accept": "application/json, */*;q=0.1",
-        "Accept-Encoding": "gzip",
-        "User-Agent": _user_agent(),
-    }
+def _http_request(step: Send, limits: Limits) -> httpx.Request:
+    accepts = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
     options = dict(step.request.options)
-    headers = {**options.pop("headers", {}), **fixed}
+    headers = {**options.pop("headers", {}), **accepts, "User-Agent": _user_agent()}
     url = step.settings.base_url + step.request.url
     try:
         request = httpx.Request(
-            step.request.method, url, headers=headers, extensions=deadline.extensions, **options
+            step.request.method, url, headers=headers, extensions=limits.extensions, **options
         )
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"{step.request.method}: {error}") from None
@@ -69,21 +63,31 @@ def _http_request(step: Send, deadline: Deadline) -> httpx.Request:
 class _Exchange:
     """What is learned of one answer while it comes in; what goes wrong inside becomes a failure."""
 
-    def __init__(self, step: Send) -> None:
-        self.deadline = Deadline(step.left)
-        self.request = _http_request(step, self.deadline)
-        self.limit = step.settings.max_response_bytes
+    def __init__(self, step: Send, *, closed: bool) -> None:
+        if closed:
+            raise ClientClosedError("the client is closed: make a new one")
+        self.max_bytes = step.settings.max_response_bytes
+        # Twice: the frames of small chunks may be as large as what is in them.
+        self.limits = Limits(step.left - step.pause, 2 * self.max_bytes + WIRE_OVERHEAD)
+        self.request = _http_request(step, self.limits)
         self.status: int | None = None
         self.headers: dict[str, str] = {}
-        self.body: Body | None = None
+        self.body = Body("", 0)
         self.failure: Failure | None = None
 
     def begin(self, response: httpx.Response) -> Body:
         """Status and headers are here."""
         self.status = response.status_code
         self.headers = dict(response.headers)
-        self.body = Body(self.headers.get("content-encoding", ""), self.limit)
+        refused = not 200 <= self.status <= 299
+        max_bytes = min(self.max_bytes, LARGEST_ERROR) if refused else self.max_bytes
+        self.body = Body(self.headers.get("content-encoding", ""), max_bytes)
         return self.body
+
+    def end(self, response: httpx.Response) -> None:
+        """The body is here."""
+        response.extensions.get("settle", bool)()
+        self.body.end()
 
     def __enter__(self) -> None:
         # What the caller is handling is not ours, though it becomes the context of what goes wrong.
@@ -91,35 +95,36 @@ class _Exchange:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if isinstance(error, Unreadable):
-            self.failure = Failure(str(error), APIResponseValidationError, passing=False)
+            kind, sent = APIResponseValidationError, self.limits.sent
+            self.failure = Failure(str(error), kind, sent=sent, passing=False)
         elif isinstance(error, NETWORK):
-            self.failure = _failure(error, self.handled)
-        elif error is not None and not isinstance(error, Exception):
-            # Ctrl-C, a cancellation: it goes on, but without the frames that hold the key.
-            error.with_traceback(None)
+            self.failure = self._failure(error)
+        elif error is not None:
+            # Ctrl-C, a cancellation, a fault of a transport: it goes on without what holds the key.
+            self.request.headers.pop("X-API-KEY", None)
+            if self.limits.ours or not isinstance(error, Exception):
+                error.__cause__, error.__context__ = None, self.handled
+                error.with_traceback(None)
         return self.failure is not None
+
+    def _failure(self, error: BaseException) -> Failure:
+        sent = self.limits.sent and not isinstance(error, NOT_SENT)
+        if isinstance(error, TIMEOUTS):
+            reason = "waiting for the answer" if sent else "waiting for a connection"
+            return Failure(reason, APITimeoutError, sent=sent, passing=False)
+        if isinstance(error, httpcore.ProxyError):
+            # Its text is the proxy's own, after the status.
+            status = str(error)[:3]
+            return Failure(f"the proxy answered {status}", sent=sent, passing=status >= "500")
+        root = _root(error, self.handled)
+        passing = not isinstance(root, ssl.SSLCertVerificationError)
+        return Failure(str(root).rstrip(".") or type(root).__name__, sent=sent, passing=passing)
 
     def outcome(self) -> Outcome:
         """What came of it."""
-        return Outcome(
-            left=self.deadline.left(),
-            now=time.time(),
-            jitter=random.random(),  # noqa: S311 - spreads clients, guards nothing
-            status=self.status,
-            headers=self.headers,
-            content=self.body.content if self.body else b"",
-            failure=self.failure,
-        )
-
-
-def _failure(error: BaseException, handled: BaseException | None) -> Failure:
-    sent = not isinstance(error, NOT_SENT)
-    if isinstance(error, TIMEOUTS):
-        reason = "waiting for the answer" if sent else "waiting for a connection"
-        return Failure(reason, APITimeoutError, sent=sent, passing=False)
-    root = _root(error, handled)
-    passing = not isinstance(root, ssl.SSLCertVerificationError)
-    return Failure(str(root).rstrip(".") or type(root).__name__, sent=sent, passing=passing)
+        left, now, jitter = self.limits.left(), time.time(), random.random()  # noqa: S311 - no secret
+        content, failure = self.body.content, self.failure
+        return Outcome(left, now, jitter, self.status, self.headers, content, failure)
 
 
 def _root(error: BaseException, handled: BaseException | None) -> BaseException:
@@ -129,14 +134,27 @@ def _root(error: BaseException, handled: BaseException | None) -> BaseException:
     return error if beneath in (None, handled) else _root(beneath, handled)
 
 
-class Driver:
+class _Driver:
+    """A transport, and whether it is closed: what both drivers have."""
+
+    kind: Any
+    pause: Any
+
+    def __init__(self, transport: Any) -> None:
+        if not isinstance(transport, self.kind):
+            raise TypeError(
+                f"transport: an httpx.{self.kind.__name__} is needed, got {type(transport)}"
+            )
+        self._transport = transport
+        self._sleep = self.pause
+        self._closed = False
+
+
+class Driver(_Driver):
     """Runs flows on a sync transport."""
 
-    def __init__(self, transport: httpx.BaseTransport) -> None:
-        _refuse_unless(transport, httpx.BaseTransport)
-        self._transport = transport
-        self._sleep: Callable[[float], None] = time.sleep
-        self._closed = False
+    kind = httpx.BaseTransport
+    pause = staticmethod(time.sleep)
 
     def run(self, flow: Flow[T]) -> T:
         """Carries out what `flow` yields, and returns what it returns."""
@@ -146,12 +164,14 @@ class Driver:
                 step = flow.send(self._send(step))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        except AtomscaleError as error:
+            # Without the frames that hold the server's answer as it came.
+            raise error.with_traceback(None) from None
 
     def _send(self, step: Send) -> Outcome:
-        exchange = _Exchange(step)
         if step.pause:
             self._sleep(step.pause)
-        _refuse_when(self._closed)
+        exchange = _Exchange(step, closed=self._closed)
         with exchange:
             response = self._transport.handle_request(exchange.request)
             stream = cast("httpx.SyncByteStream", response.stream)
@@ -159,7 +179,7 @@ class Driver:
                 body = exchange.begin(response)
                 for chunk in stream:
                     body.feed(chunk)
-                body.end()
+                exchange.end(response)
             finally:
                 stream.close()
         return exchange.outcome()
@@ -170,14 +190,11 @@ class Driver:
         self._transport.close()
 
 
-class AsyncDriver:
+class AsyncDriver(_Driver):
     """Runs the same flows on an async transport."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        _refuse_unless(transport, httpx.AsyncBaseTransport)
-        self._transport = transport
-        self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-        self._closed = False
+    kind = httpx.AsyncBaseTransport
+    pause = staticmethod(asyncio.sleep)
 
     async def run(self, flow: Flow[T]) -> T:
         """As `Driver.run`, awaited."""
@@ -187,12 +204,14 @@ class AsyncDriver:
                 step = flow.send(await self._send(step))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        except AtomscaleError as error:
+            # Without the frames that hold the server's answer as it came.
+            raise error.with_traceback(None) from None
 
     async def _send(self, step: Send) -> Outcome:
-        exchange = _Exchange(step)
         if step.pause:
             await self._sleep(step.pause)
-        _refuse_when(self._closed)
+        exchange = _Exchange(step, closed=self._closed)
         with exchange:
             response = await self._transport.handle_async_request(exchange.request)
             stream = cast("httpx.AsyncByteStream", response.stream)
@@ -200,7 +219,7 @@ class AsyncDriver:
                 body = exchange.begin(response)
                 async for chunk in stream:
                     body.feed(chunk)
-                body.end()
+                exchange.end(response)
             finally:
                 await stream.aclose()
         return exchange.outcome()
@@ -209,13 +228,3 @@ class AsyncDriver:
         """As `Driver.close`, awaited."""
         self._closed = True
         await self._transport.aclose()
-
-
-def _refuse_unless(transport: object, kind: type) -> None:
-    if not isinstance(transport, kind):
-        raise TypeError(f"transport: an httpx.{kind.__name__} is needed, got {type(transport)}")
-
-
-def _refuse_when(closed: bool) -> None:
-    if closed:
-        raise ClientClosedError("the client is closed: make a new one")

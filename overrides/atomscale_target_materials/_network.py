@@ -1,11 +1,12 @@
-"""One deadline that every socket operation of a call obeys.
+"""What one try may use, seconds and bytes: every socket operation obeys it.
 
 httpx applies its timeouts to each read: a server that drips a byte a second holds a call for ever.
 httpcore hands the values of `request.extensions["timeout"]` on to the network stream as they are:
-so one `Deadline` travels there, and the streams below ask it what is left.
+so one `Limits` travels there, and the streams below ask it what is left, and tell it what they did.
 """
 
 import socket
+import ssl
 import time
 from typing import Any
 
@@ -14,36 +15,61 @@ import httpcore
 WRITE_AT_ONCE = 16 * 1024
 
 
-class Deadline(float):
+class Unreadable(Exception):  # noqa: N818 - it never leaves the package: the driver makes a Failure of it
+    """An answer that is too large, or coded in a way that was not asked for."""
+
+
+class Limits(float):
     """The seconds left at the start, a plain timeout; `left()` tells those left now."""
 
-    def __new__(cls, seconds: float) -> "Deadline":
-        """Begins to run."""
-        deadline = super().__new__(cls, seconds)
-        deadline._end = time.monotonic() + seconds
-        return deadline
-
     _end: float
+    _room: int
+    ours = False
+    """Is the transport one of ours, which keeps the record of what was sent?"""
+    sent = True
+    """May a byte of the request have left?"""
+
+    def __new__(cls, seconds: float, max_bytes: int) -> "Limits":
+        """Begins to run: `seconds` from now, `max_bytes` on the wire."""
+        limits = super().__new__(cls, seconds)
+        limits._end = time.monotonic() + seconds
+        limits._room = max_bytes
+        return limits
 
     def left(self) -> float:
-        """Seconds left now, zero or less when it has passed."""
+        """Seconds left now, zero or less when none are."""
         return self._end - time.monotonic()
 
-    def or_raise(self, error: type[Exception]) -> float:
-        """Seconds left now, or `error` when it has passed."""
+    def or_raise(self, error: type[Exception] | None) -> float:
+        """Seconds left now, or `error` when none are; without one a moment, to fail in."""
         left = self.left()
-        if left <= 0:
+        if left <= 0 and error is not None:
             raise error("the deadline has passed")
-        return left
+        return max(left, 0.001)
+
+    def sends(self, data: bytes) -> None:
+        """Notes that `data` is about to leave."""
+        # What asks a proxy for a tunnel is not the request, which goes through the tunnel.
+        self.sent = self.sent or bool(data and not data.startswith(b"CONNECT "))
+
+    def received(self, data: bytes) -> bytes:
+        """`data`, counted."""
+        self._room -= len(data)
+        if self._room < 0:
+            raise Unreadable("more bytes came than max_response_bytes leaves room for")
+        return data
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """The extensions of an `httpx.Request` that shall obey this deadline."""
+        """The extensions of an `httpx.Request` that shall obey these limits."""
         return {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self)}
 
 
 class Stream:
-    """A network stream that obeys the deadline; the rest is that of the stream underneath."""
+    """A network stream that obeys the limits; the rest is that of the stream underneath."""
+
+    spent = False
+    """True: bytes of an answer were left over, so nothing is sent on it again."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -51,19 +77,32 @@ class Stream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def read(self, max_bytes: int, timeout: Any = None) -> Any:
-        """Bytes, or what is awaited for them."""
-        return self._stream.read(max_bytes, timeout.or_raise(httpcore.ReadTimeout))
+    def get_extra_info(self, info: str) -> Any:
+        """As underneath; what is readable while it should be idle makes httpcore drop it."""
+        if info == "is_readable" and (self.spent or self._has_unread()):
+            return True
+        return self._stream.get_extra_info(info)
 
-    def write(self, buffer: bytes, timeout: Any = None) -> Any:
+    def _has_unread(self) -> bool:
+        """Does TLS hold bytes that nobody has read? The socket does not tell."""
+        ssl_object = self._stream.get_extra_info("ssl_object")
+        return ssl_object is not None and ssl_object.pending() > 0
+
+    def read(self, max_bytes: int, timeout: Any) -> Any:
+        """Some bytes."""
+        left = timeout.or_raise(httpcore.ReadTimeout)
+        return timeout.received(self._stream.read(max_bytes, left))
+
+    def write(self, buffer: bytes, timeout: Any) -> Any:
         """In pieces: the stream underneath grants its timeout to each send() anew."""
         for start in range(0, len(buffer), WRITE_AT_ONCE):
             left = timeout.or_raise(httpcore.WriteTimeout)
+            timeout.sends(buffer)
             self._stream.write(buffer[start : start + WRITE_AT_ONCE], left)
 
-    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: Any = None) -> Any:
+    def start_tls(self, ssl_context: Any, server_hostname: Any, timeout: Any) -> Any:
         """The stream inside TLS."""
-        left = timeout.or_raise(httpcore.ConnectTimeout)
+        left = timeout.or_raise(None)
         return Stream(self._stream.start_tls(ssl_context, server_hostname, left))
 
 
@@ -93,15 +132,37 @@ def _addresses(host: str, port: int) -> list[str]:
 class AsyncStream(Stream):
     """As `Stream`, awaited."""
 
-    async def write(self, buffer: bytes, timeout: Any = None) -> None:
-        """As `Stream.write`; here one timeout holds for all of it."""
-        await self._stream.write(buffer, timeout.or_raise(httpcore.WriteTimeout))
+    def _has_unread(self) -> bool:
+        ssl_object = self._stream.get_extra_info("ssl_object")
+        try:
+            stream = self._stream._stream  # noqa: SLF001 - guarded
+            under = stream.transport_stream if ssl_object else stream
+            # What anyio has taken from the socket and not handed on.
+            if under._protocol.read_queue:  # noqa: SLF001 - guarded
+                return True
+            if ssl_object is None:
+                return False
+            ssl_object.read(1)
+        except ssl.SSLWantReadError:
+            return False
+        except (AttributeError, ssl.SSLError):
+            pass
+        return True
 
-    async def start_tls(
-        self, ssl_context: Any, server_hostname: Any = None, timeout: Any = None
-    ) -> Any:
+    async def read(self, max_bytes: int, timeout: Any) -> bytes:
+        """As `Stream.read`."""
+        left = timeout.or_raise(httpcore.ReadTimeout)
+        return timeout.received(await self._stream.read(max_bytes, left))  # type: ignore[no-any-return]
+
+    async def write(self, buffer: bytes, timeout: Any) -> None:
+        """As `Stream.write`; here one timeout holds for all of it."""
+        left = timeout.or_raise(httpcore.WriteTimeout)
+        timeout.sends(buffer)
+        await self._stream.write(buffer, left)
+
+    async def start_tls(self, ssl_context: Any, server_hostname: Any, timeout: Any) -> Any:
         """As `Stream.start_tls`."""
-        left = timeout.or_raise(httpcore.ConnectTimeout)
+        left = timeout.or_raise(None)
         return AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
 
 

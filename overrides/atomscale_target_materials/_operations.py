@@ -3,6 +3,7 @@
 A flow yields each request that it wants sent, gets the outcome back, and returns or raises.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -11,13 +12,9 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+import atomscale_target_materials_api.api.target_materials.add_target_material_layer as _add
+import atomscale_target_materials_api.api.target_materials.list_target_materials as _list
 from atomscale_target_materials_api import models
-from atomscale_target_materials_api.api.target_materials import (
-    add_target_material_layer as add_operation,
-)
-from atomscale_target_materials_api.api.target_materials import (
-    list_target_materials as list_operation,
-)
 from atomscale_target_materials_api.models import Layer, LayerCreate
 from atomscale_target_materials_api.types import UNSET, Unset
 
@@ -26,9 +23,13 @@ from ._codec import decode, failure_of, success_of
 from ._settings import Settings
 from ._steps import Flow, Request, Send
 from ._wire import Mismatch, converter, plain
+from .errors import APIStatusError
 from .stacks import TargetMaterials
 
 __all__ = ["UNSET", "Unset", "add_layer", "call", "list_target_materials"]
+
+_log = logging.getLogger(__package__)
+_log.addHandler(logging.NullHandler())
 
 
 def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any]) -> Flow[Any]:
@@ -40,28 +41,39 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
         tries += 1
         outcome = yield Send(settings, request, left, pause)
         error = failure_of(request, outcome, settings)
+        said = str(request), outcome.status or "no answer", tries, left - pause - outcome.left
+        _log.debug("%s: %s, try %d, %.3f s, %d bytes", *said, len(outcome.content))
         if error is None:
             return decode(request, outcome, success, settings)
         again = _retry.pause(request, outcome, tries) if tries < settings.max_tries else None
         if again is None:
+            if tries > 1:
+                error.add_note(f"It was tried {tries} times.")
             raise error
+        refused = isinstance(error, APIStatusError)
+        reason = f"{request} answered {outcome.status}." if refused else error
+        _log.warning("%s Try %d of %d in %.2f s.", reason, tries + 1, settings.max_tries, again)
         left, pause = outcome.left, again
 
 
 def list_target_materials(settings: Settings) -> Flow[TargetMaterials]:
     """All entries of the list (API reference, A1)."""
-    rows = yield from call(settings, list_operation, {})
+    rows = yield from call(settings, _list, {})
     return TargetMaterials(rows)
 
 
 def add_layer(settings: Settings, fields: Mapping[str, Any]) -> Flow[Layer]:
     """Adds one layer (API reference, A2); `fields` holds UNSET for what was left out."""
-    return call(settings, add_operation, {"body": layer_create(fields)})
+    return call(settings, _add, {"body": layer_create(fields)})
 
 
 def layer_create(fields: Mapping[str, Any]) -> LayerCreate:
     """The request body of `add_layer`, checked; TypeError or ValueError naming the argument."""
-    given = {name: value for name, value in fields.items() if name != "self" and value is not UNSET}
+    given = {
+        name: _fitting(Any, value, name)[0]
+        for name, value in fields.items()
+        if name != "self" and value is not UNSET
+    }
     return _fitting(LayerCreate, given, "")[1]  # type: ignore[no-any-return]
 
 

@@ -1,52 +1,65 @@
 """The one scrubber of secrets: of texts, and of what httpcore logs."""
 
-import json
 import logging
 import re
 from typing import Any, NoReturn
-from urllib.parse import quote
+
+LARGE = 1024 * 1024
 
 
 class Secret:
-    """A value that shows itself only on request: not in a repr, nor in a pickle."""
+    """A value that shows itself only on request: not in a repr, nor in a pickle.
 
-    __slots__ = ("_value",)
+    Args:
+        value: The value.
+        *others: What is scrubbed along with it.
+    """
 
-    def __init__(self, value: Any) -> None:
+    __slots__ = ("_all", "_value")
+
+    def __init__(self, value: Any, *others: str) -> None:
         self._value = value
+        self._all = (value, *others)
 
     def reveal(self) -> Any:
         """The value itself."""
         return self._value
 
     def scrub(self, text: str) -> str:
-        """`text` without this secret, be it plain, escaped or percent-encoded."""
-        return re.sub("|".join(map(re.escape, self._forms())), "[redacted]", text)
+        """`text` without the secrets, be they plain, escaped or percent-encoded."""
+        return re.sub(self._pattern(), "[redacted]", text)
 
     def scrub_bytes(self, body: bytes) -> bytes:
-        """As `scrub`, of bytes."""
-        forms = (re.escape(form.encode()) for form in self._forms())
-        return re.sub(b"|".join(forms), b"[redacted]", body)
+        """As `scrub`, of bytes; a large body is searched closely only when there is a reason to."""
+        # What no encoder of texts changes: letters and digits.
+        runs = (max(re.split(r"[^A-Za-z0-9]+", each), key=len) for each in self._all)
+        if len(body) > LARGE and not any(run.encode() in body for run in runs):
+            return body
+        return re.sub(self._pattern().encode(errors="surrogateescape"), b"[redacted]", body)
 
-    def _forms(self) -> list[str]:
-        """The longest first, so that none leaves a part of another behind."""
-        plain = self._value
-        quoted = {quote(plain, safe=""), quote(plain)}
-        quoted |= {re.sub("%..", lambda code: code[0].lower(), form) for form in quoted}
-        escaped = json.dumps(plain)[1:-1]
-        slashed = escaped.replace("/", "\\/")
-        # A repr escapes the quotes that it is written in.
-        shown = {
-            repr(plain.encode() + more)[2:-1].removesuffix(more.decode()) for more in (b"", b'"')
-        }
-        forms = {plain, escaped, slashed, *shown, *quoted}
-        return sorted(forms, key=len, reverse=True)
+    def _pattern(self) -> str:
+        # A text in UTF-16 or UTF-32 has zeros between its characters.
+        escaped = (r"\0{0,3}".join(map(_forms_of, each)) for each in self._all)
+        return "|".join((*escaped, *map(re.escape, self._all)))
 
     def __repr__(self) -> str:
         return "Secret(...)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an API key is never pickled")
+
+
+def _forms_of(char: str) -> str:
+    """A pattern: the character percent-encoded, as JSON or a repr escapes it, or as it is."""
+    data, plain = char.encode(errors="surrogateescape"), re.escape(char)
+    percent = "".join(f"%{_hex(byte)}" for byte in data)
+    escaped = f"u{_hex(ord(char), 4)}", r"\\{1,4}".join(f"x{_hex(byte)}" for byte in data), plain
+    # Each branch begins with a literal, so that the search is fast, and is final, so that it ends.
+    return rf"(?>{percent}|\\\\{{0,3}}(?:{'|'.join(escaped)})|{plain})"
+
+
+def _hex(number: int, digits: int = 2) -> str:
+    return "".join(f"[{digit}{digit.upper()}]" for digit in f"{number:0{digits}x}")
 
 
 class _WithoutAnswers(logging.Filter):

@@ -5,8 +5,11 @@ import numbers
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable
-from urllib.parse import urlsplit
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import attrs
 
@@ -14,23 +17,16 @@ from ._secrets import Secret
 from .errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.atomscale.ai"
-DEFAULT_TIMEOUT = 30.0
 LONGEST_TIMEOUT = 1_000_000
-DEFAULT_MAX_TRIES = 4
-DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 # Dotted labels of letters, digits, hyphens (underscores are seen too), or an IPv6 address.
-HOST = r"(?:(?!-)[\w-]{1,63}(?<!-)(?:\.|$))+|[0-9a-f:.]*:[0-9a-f:.]*"
-
-KEY_VARIABLES = ("ATOMSCALE_API_KEY", "AS_API_KEY")
-BASE_URL_VARIABLES = ("ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT")
+HOST = r"(?a)(?:(?!-)[\w-]{1,63}(?<!-)(?:\.|$))+|[0-9a-f:.]*:[0-9a-f:.]*"
 
 
 def _seconds(timeout: float) -> float:
     if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
-        raise TypeError(
-            f"timeout: a number of seconds is needed (no end is not offered), got {timeout!r}"
-        )
+        got = type(timeout).__name__
+        raise TypeError(f"timeout: seconds are needed, got {got} (no end is not offered)")
     if not 0 < timeout <= LONGEST_TIMEOUT:
         raise ValueError(
             f"timeout: seconds above 0 and up to {LONGEST_TIMEOUT} are needed, got {timeout!r}"
@@ -40,96 +36,93 @@ def _seconds(timeout: float) -> float:
 
 def _positive(_: object, attribute: "attrs.Attribute[int]", count: int) -> None:
     if isinstance(count, bool) or not hasattr(count, "__index__"):
-        raise TypeError(f"{attribute.name}: an int is needed, got {count!r}")
+        raise TypeError(f"{attribute.name}: an int is needed, got {type(count).__name__}")
     if count < 1:
         raise ValueError(f"{attribute.name}: at least 1 is needed, got {count!r}")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
+class Proxy:
+    """What https requests are tunnelled through."""
+
+    url: str
+    """Without user and password."""
+    auth: Secret | None
+    """User and password, in bytes."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class Settings:
     """A client's settings, checked."""
 
     key: Secret
+    """It scrubs the proxy's password too."""
     key_source: str
     base_url: str
     timeout: float = attrs.field(converter=_seconds)
     max_tries: int = attrs.field(validator=_positive)
     max_response_bytes: int = attrs.field(validator=_positive)
+    proxy: Proxy | None
 
     @classmethod
     def resolve(
-        cls,
-        api_key: Secret,
-        base_url: Secret,
-        timeout: float,
-        max_tries: int,
-        max_response_bytes: int,
+        cls, api_key: Secret, base_url: Secret, *, proxied: bool, **limits: Any
     ) -> "Settings":
         """From a client's arguments (a secret None: left out) and the environment."""
         key, key_source = _key(api_key)
-        urls = _given(base_url, "base_url", BASE_URL_VARIABLES)
+        urls = _given(base_url, "base_url", "ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT")
         urls.append((Secret(DEFAULT_BASE_URL), "the default"))
         url = _checked("base URL", *urls[0], _fault_of_base_url)
-        scheme, colon, rest = url.reveal().partition(":")
-        return cls(
-            key=_checked("API key", key, key_source, _fault_of_key),
-            key_source=key_source,
-            base_url=(scheme.lower() + colon + rest).rstrip("/"),
-            timeout=timeout,
-            max_tries=max_tries,
-            max_response_bytes=max_response_bytes,
-        )
+        scheme, colon, rest = url.partition(":")
+        url = (scheme.lower() + colon + rest).rstrip("/")
+        proxy, key = _proxy(urlsplit(url), key) if proxied else (None, key)
+        return cls(key=key, key_source=key_source, base_url=url, proxy=proxy, **limits)
 
 
 def _key(argument: Secret) -> tuple[Secret, str]:
-    keys = _given(argument, "api_key", KEY_VARIABLES)
+    keys = _given(argument, "api_key", "ATOMSCALE_API_KEY", "AS_API_KEY")
     if not keys:
-        raise ConfigurationError(
-            "no API key: pass api_key=..., or set the environment variable ATOMSCALE_API_KEY "
-            "(or AS_API_KEY)"
-        )
+        wanted = "pass api_key=..., or set the environment variable ATOMSCALE_API_KEY"
+        raise ConfigurationError(f"no API key: {wanted} (or AS_API_KEY)")
     if keys[0][0].reveal() != keys[-1][0].reveal():
-        warnings.warn(
-            "ATOMSCALE_API_KEY and AS_API_KEY are set and differ: ATOMSCALE_API_KEY is used",
-            stacklevel=5,
-        )
+        told = "ATOMSCALE_API_KEY and AS_API_KEY are set and differ: ATOMSCALE_API_KEY is used"
+        warnings.warn(told, stacklevel=4)
     key, source = keys[0]
-    return Secret(key.reveal().strip()) if isinstance(key.reveal(), str) else key, source
+    if isinstance(key.reveal(), str):
+        key = Secret(key.reveal().strip())
+    _checked("API key", key, source, _fault_of_key)
+    return key, source
 
 
-def _given(argument: Secret, name: str, variables: Iterable[str]) -> list[tuple[Secret, str]]:
+def _given(argument: Secret, parameter: str, *variables: str) -> list[tuple[Secret, str]]:
     """What was given, each with its source. An empty variable is none."""
     if argument.reveal() is not None:
-        return [(argument, f"the {name} argument")]
-    found = [
-        (Secret(os.environ.get(variable, "").strip()), f"the environment variable {variable}")
-        for variable in variables
+        return [(argument, f"the {parameter} argument")]
+    return [
+        (Secret(os.environ[name].strip()), f"the environment variable {name}")
+        for name in variables
+        if os.environ.get(name, "").strip()
     ]
-    return [each for each in found if each[0].reveal()]
 
 
-def _checked(
-    what: str, value: Secret, source: str, fault_of: Callable[[str], str | None]
-) -> Secret:
-    """`value`, or an error that does not repeat it: it may be secret."""
+def _checked(what: str, value: Secret, source: str, fault_of: Callable[[str], str | None]) -> Any:
+    """The value, or an error that does not repeat it: it may be secret."""
     if isinstance(value.reveal(), str):
         fault = fault_of(value.reveal())
     else:
         fault = f"must be a str, not {type(value.reveal()).__name__}"
     if fault:
         raise ConfigurationError(f"the {what} from {source} {fault}")
-    return value
+    return value.reveal()
 
 
 def _fault_of_key(key: str) -> str | None:
-    if not key:
-        return "is empty"
-    if not (key.isascii() and key.isprintable()):
-        return (
-            "has characters that no key has (printable ASCII only): copy it again, perhaps "
-            "something came along with it"
-        )
-    return None
+    if key.isascii() and key.isprintable():
+        return None if key else "is empty"
+    return (
+        "has characters that no key has (printable ASCII only): copy it again, perhaps something "
+        "came along with it"
+    )
 
 
 def _fault_of_base_url(url: str) -> str | None:
@@ -155,6 +148,46 @@ def _fault_of_base_url(url: str) -> str | None:
     }
     fault = next((fault for fault, found in faults.items() if found), None)
     return fault and f"{fault}; it looks like {DEFAULT_BASE_URL}"
+
+
+def _proxy_url() -> Secret:
+    found = getproxies()
+    url = found.get("https") or found.get("all", "")
+    return Secret(url if "://" in url or not url else f"http://{url}")
+
+
+def _proxy(base_url: SplitResult, key: Secret) -> tuple[Proxy | None, Secret]:
+    """The environment's proxy for https, and the key with what else is secret now."""
+    url, host = _proxy_url(), base_url.hostname or ""
+    bypassed = proxy_bypass(host) or proxy_bypass(f"{host}:{base_url.port or 443}")
+    if base_url.scheme == "http" or not url.reveal() or bypassed:
+        return None, key
+    source = "the environment (HTTPS_PROXY, ALL_PROXY)"
+    parts = urlsplit(_checked("proxy", url, source, _fault_of_proxy))
+    address = f"http://{parts.netloc.rpartition('@')[2]}"
+    if parts.username is None:
+        return Proxy(address, None), key
+    given = parts.username, parts.password or ""
+    auth = tuple(unquote_to_bytes(each.encode(errors="surrogateescape")) for each in given)
+    secrets = {
+        auth[1].decode(errors="surrogateescape"),
+        given[1],
+        b64encode(b":".join(auth)).decode(),
+    }
+    return Proxy(address, Secret(auth)), Secret(key.reveal(), *filter(None, secrets))
+
+
+def _fault_of_proxy(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme != "http":
+            return "is no http:// proxy: SOCKS, and TLS up to the proxy, are not supported"
+        # A slash in the password, not percent-encoded, makes a path of it.
+        if re.fullmatch(HOST, parts.hostname or "") and parts.port != 0 and parts.path in ("", "/"):
+            return None
+    except ValueError:
+        pass
+    return "has no valid host or port: it looks like http://user:password@proxy.example.com:3128"
 
 
 def _is_loopback(host: str) -> bool:

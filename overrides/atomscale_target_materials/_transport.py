@@ -1,30 +1,24 @@
 """Our httpx transports, and the reading of an answer's body within its size limit."""
 
 import asyncio
+import os
 import ssl
 import zlib
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 import httpcore
 import httpx
-from httpcore import AsyncConnectionPool as _AsyncPool
 
-from ._network import AsyncBackend, Backend
+from ._network import AsyncBackend, Backend, Limits, Unreadable
+from ._settings import Proxy
 from .errors import ConfigurationError
 
-POOL: dict[str, Any] = {
-    "max_connections": 64,
-    "max_keepalive_connections": 8,
-    # Seconds. After a longer idle time the server may have dropped a connection, which a write
-    # cannot find out safely.
-    "keepalive_expiry": 1.0,
-}
+# Seconds of the last: after a longer idle time the server may have dropped a connection, which a
+# write cannot find out safely.
+POOL = {"max_connections": 64, "max_keepalive_connections": 8, "keepalive_expiry": 1.0}
 INFLATE_AT_ONCE = 64 * 1024
-
-
-class Unreadable(Exception):  # noqa: N818 - it never leaves the package: the driver makes a Failure of it
-    """A body that is too large, or coded in a way that was not asked for."""
 
 
 class Body:
@@ -36,15 +30,14 @@ class Body:
             raise Unreadable(f"its content coding {coding!r} was not asked for (only gzip was)")
         self._gzip = zlib.decompressobj(wbits=31) if known.endswith("gzip") else None
         self._limit = limit
-        self._wire = 0
+        self._begun = False
         self.content = bytearray()
 
     def feed(self, data: bytes) -> None:
         """Takes bytes from the wire."""
-        self._wire += len(data)
-        self._check(self._wire)
+        self._begun = True
         if self._gzip is None:
-            self.content += data
+            self._add(data)
             return
         more = True
         while more:
@@ -52,8 +45,7 @@ class Body:
                 piece = self._gzip.decompress(data, INFLATE_AT_ONCE)
             except zlib.error:
                 raise Unreadable("its body is not valid gzip") from None
-            self._check(len(self.content) + len(piece))
-            self.content += piece
+            self._add(piece)
             data = self._gzip.unconsumed_tail
             more = bool(data) or len(piece) == INFLATE_AT_ONCE
         if self._gzip.unused_data:
@@ -61,11 +53,13 @@ class Body:
 
     def end(self) -> None:
         """No more bytes come."""
-        if self._gzip is not None and self._wire and not self._gzip.eof:
+        if self._gzip is not None and self._begun and not self._gzip.eof:
             raise httpcore.RemoteProtocolError("the gzip body is not complete")
 
-    def _check(self, size: int) -> None:
-        if size > self._limit:
+    def _add(self, piece: bytes) -> None:
+        room = self._limit - len(self.content)
+        self.content += piece[:room]
+        if len(piece) > room:
             raise Unreadable(
                 f"it is larger than max_response_bytes={self._limit} (an argument of the client)"
             )
@@ -86,14 +80,10 @@ def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLConte
     )
 
 
-def _answer(response: httpcore.Response) -> httpx.Response:
-    # The stream as httpcore has it: whoever iterates over it closes it too.
-    stream: Any = response.stream
-    return httpx.Response(response.status, headers=response.headers, stream=stream)
-
-
 def _core(request: httpx.Request) -> httpcore.Request:
     url = request.url
+    limits: Limits = request.extensions["timeout"]["pool"]
+    limits.sent, limits.ours = False, True
     return httpcore.Request(
         request.method,
         httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -103,53 +93,82 @@ def _core(request: httpx.Request) -> httpcore.Request:
     )
 
 
-class Transport(httpx.BaseTransport):
-    """httpcore's connection pool with our network backend."""
+def _answer(response: httpcore.Response) -> httpx.Response:
+    # The stream as httpcore has it: whoever iterates over it closes it too.
+    stream: Any = response.stream
+    status, headers = response.status, response.headers
+    extensions = {"settle": partial(_settle, response)}
+    return httpx.Response(status, headers=headers, stream=stream, extensions=extensions)
 
-    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
-        backend: Any = Backend()
-        self._pool = httpcore.ConnectionPool(ssl_context, network_backend=backend, **POOL)
+
+def _settle(response: Any) -> None:
+    """When an answer is complete: what is left over would be taken for the next one."""
+    try:
+        left_over, _ = response.stream._stream._connection._h11_state.trailing_data  # noqa: SLF001 - guarded
+    except AttributeError:
+        left_over = b"unknown"
+    if left_over:
+        response.extensions["network_stream"].spent = True
+
+
+def _pool(kinds: Any, backend: Any, ssl_context: ssl.SSLContext | None, proxy: Proxy | None) -> Any:
+    direct, tunnelling = kinds
+    options = {"ssl_context": ssl_context, "network_backend": backend, **POOL}
+    if proxy is None:
+        return direct(**options)
+    return tunnelling(proxy.url, proxy.auth and proxy.auth.reveal(), **options)
+
+
+class Transport(httpx.BaseTransport):
+    """httpcore's connection pool with our network backend; a forked child has its own."""
+
+    def __init__(self, ssl_context: ssl.SSLContext | None, proxy: Proxy | None = None) -> None:
+        self._kind = (httpcore.ConnectionPool, httpcore.HTTPProxy), Backend(), ssl_context, proxy
+        self._pools: dict[int, httpcore.ConnectionPool] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Sends one request; follows nothing, retries nothing."""
-        return _answer(self._pool.handle_request(_core(request)))
+        pid = os.getpid()
+        # Of threads that make one at the same time all use the same.
+        pool = self._pools.get(pid) or self._pools.setdefault(pid, _pool(*self._kind))
+        return _answer(pool.handle_request(_core(request)))
 
     def close(self) -> None:
-        """Closes all connections."""
-        self._pool.close()
+        """Closes the connections of this process."""
+        if os.getpid() in self._pools:
+            self._pools[os.getpid()].close()
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
     """As `Transport`, awaited; each event loop that meets it has a pool of its own."""
 
-    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
-        self._ssl_context = ssl_context
-        self._pools: dict[asyncio.AbstractEventLoop, tuple[_AsyncPool, AsyncGenerator[None]]] = {}
+    def __init__(self, ssl_context: ssl.SSLContext | None, proxy: Proxy | None = None) -> None:
+        kinds = httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy
+        self._kind = kinds, AsyncBackend(), ssl_context, proxy
+        self._pools: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None]]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `Transport.handle_request`."""
         pool = await self._pool_of(asyncio.get_running_loop())
         return _answer(await pool.handle_async_request(_core(request)))
 
-    async def _pool_of(self, loop: asyncio.AbstractEventLoop) -> _AsyncPool:
-        for ended in [each for each in self._pools if each.is_closed()]:
-            del self._pools[ended]
+    async def _pool_of(self, loop: asyncio.AbstractEventLoop) -> Any:
+        # A list: the loops of other threads come and go meanwhile.
+        for ended in [each for each in list(self._pools) if each.is_closed()]:
+            self._pools.pop(ended, None)
         if loop not in self._pools:
-            backend: Any = AsyncBackend()
-            pool = _AsyncPool(self._ssl_context, network_backend=backend, **POOL)
+            pool = _pool(*self._kind)
             self._pools[loop] = pool, self._life_of(pool, loop)
             await anext(self._pools[loop][1])
         return self._pools[loop][0]
 
-    async def _life_of(
-        self, pool: _AsyncPool, loop: asyncio.AbstractEventLoop
-    ) -> AsyncGenerator[None]:
+    async def _life_of(self, pool: Any, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
         # A loop closes the async generators that began in it before it ends (`asyncio.run` does):
         # so the connections of a loop are closed while it still runs, whoever forgets to.
         try:
             yield
         finally:
-            self._pools.pop(loop)
+            self._pools.pop(loop, None)
             await pool.aclose()
 
     async def aclose(self) -> None:

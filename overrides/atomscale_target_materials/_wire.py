@@ -12,6 +12,7 @@ import operator
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache, cached_property, partial
 from importlib.resources import files
 from types import NoneType, UnionType
@@ -86,23 +87,19 @@ def _checked(value: Any, kind: Any) -> Any:
 
 
 def _timestamp(value: Any) -> datetime.datetime:
-    try:
+    if isinstance(value, datetime.datetime):
+        return value
+    with suppress(ValueError):
         moment = datetime.datetime.fromisoformat(_checked(value, str).upper())
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise Mismatch(f"Invalid ISO 8601 timestamp {json.dumps(value)}", is_value=True)
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+        return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    raise Mismatch(f"Invalid ISO 8601 timestamp {json.dumps(value)}", is_value=True)
 
 
 def _finite(number: Any) -> Any:
-    try:
-        fits = math.isfinite(number)
-    except OverflowError:
-        fits = False
-    if not fits:
-        raise Mismatch("Expected a finite number in the range of a double", is_value=True)
-    return number
+    with suppress(OverflowError):
+        if math.isfinite(number):
+            return number
+    raise Mismatch("Expected a finite number in the range of a double", is_value=True)
 
 
 def _anything(value: Any) -> Any:
@@ -278,25 +275,23 @@ def _probed(value: Any) -> str:
     return str(value)
 
 
-def plain(value: Any) -> Any:  # noqa: PLR0911 - a table by kind
+def plain(value: Any) -> Any:
     """An argument in JSON's own types, or Mismatch where it has none.
 
     Anything with `__index__` but a bool is an int and any `numbers.Real` a number, numpy's too.
     """
     if value is None or isinstance(value, bool):
         return value
-    if hasattr(value, "to_dict"):
+    if hasattr(value, "to_dict") and not isinstance(value, type):
         value = value.to_dict()
     if isinstance(value, Mapping):
         return {_key(key): _step(plain, each, str(key)) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_step(plain, each, index) for index, each in enumerate(value)]
-    if isinstance(value, datetime.date):
-        return value.isoformat()
+    if isinstance(value, datetime.date | uuid.UUID):
+        return value  # which msgspec writes as JSON has it
     if isinstance(value, str):
         return _encodable(value)
-    if isinstance(value, uuid.UUID):
-        return str(value)
     return _plain_number(value)
 
 
@@ -308,15 +303,13 @@ def _key(key: Any) -> str:
 
 def _encodable(text: str) -> str:
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise Mismatch(f"Expected text that UTF-8 can encode, not {text!a:.60}", is_value=True)
+        raise Mismatch("Expected text that UTF-8 can encode", is_value=True)
     return str.__str__(text)
 
 
 def _plain_number(value: Any) -> int | float:
-    try:
+    with suppress(TypeError):
         return operator.index(value)
-    except TypeError:
-        pass
     if not isinstance(value, numbers.Real):
         raise Mismatch(f"`{type(value).__name__}` has no JSON form")
     return float(_finite(value))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import attrs
 import httpx
@@ -14,12 +15,7 @@ from . import _operations
 from ._drivers import AsyncDriver, Driver
 from ._operations import UNSET, Unset
 from ._secrets import Secret
-from ._settings import (
-    DEFAULT_MAX_RESPONSE_BYTES,
-    DEFAULT_MAX_TRIES,
-    DEFAULT_TIMEOUT,
-    Settings,
-)
+from ._settings import Settings
 from ._transport import AsyncTransport, Transport, ssl_context_for
 from .stacks import TargetMaterials
 
@@ -31,25 +27,42 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient", "Client"]
 
 
-class _Client:
+TransportT = TypeVar("TransportT")
+
+
+class _Client(Generic[TransportT]):
     """What both clients are: settings, and a driver that holds the connections."""
 
-    _settings: Settings
-    _portable: bool
-    """Can another process make the same client?"""
+    _parts: ClassVar[tuple[Any, Any]]
+    """Our transport, and the driver that runs it."""
+    _driver: Any
 
-    def _configure(
+    def __init__(
         self,
-        key: Secret,
-        base_url: str | None,
-        limits: tuple[float, int, int],
-        ssl_context: ssl.SSLContext | None,
-        transport: object,
-    ) -> ssl.SSLContext | None:
-        """What both constructors settle; returns the certificates that our own transport needs."""
-        self._settings = Settings.resolve(key, Secret(base_url), *limits)
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = 30.0,
+        max_tries: int = 4,
+        max_response_bytes: int = 64 * 1024 * 1024,
+        ssl_context: ssl.SSLContext | None = None,
+        transport: TransportT | None = None,
+    ) -> None:
+        # From here on no frame, and so no traceback, holds the key as a plain text.
+        key, url, api_key, base_url = Secret(api_key), Secret(base_url), None, None
+        self._settings = settings = Settings.resolve(
+            key,
+            url,
+            proxied=transport is None,
+            timeout=timeout,
+            max_tries=max_tries,
+            max_response_bytes=max_response_bytes,
+        )
         self._portable = ssl_context is None and transport is None
-        return None if transport else ssl_context_for(self._settings.base_url, ssl_context)
+        if transport is None:
+            context = ssl_context_for(settings.base_url, ssl_context)
+            transport = self._parts[0](context, settings.proxy)
+        self._driver = self._parts[1](transport)
 
     def with_options(
         self, *, timeout: float | Unset = UNSET, max_tries: int | Unset = UNSET
@@ -71,32 +84,30 @@ class _Client:
         vars(other).update(vars(self), _settings=attrs.evolve(self._settings, **changes))
         return other
 
-    def __copy__(self) -> Self:
+    def __copy__(self, _: object = None) -> Self:
         return self.with_options()
 
-    def __deepcopy__(self, _: object) -> Self:
-        return self.with_options()
+    __deepcopy__ = __copy__
 
     def __repr__(self) -> str:
+        if "_settings" not in vars(self):
+            return object.__repr__(self)
         settings = self._settings
         return (
-            f"<{type(self).__name__} base_url={settings.base_url!r} "
+            f"<{type(self).__name__} base_url={settings.key.scrub(settings.base_url)!r} "
             f"timeout={settings.timeout:g} max_tries={settings.max_tries}>"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self._portable:
             raise TypeError("a client with its own ssl_context or transport cannot be pickled")
-        options = attrs.asdict(self._settings, filter=lambda field, _: "key" not in field.name)
-        return _unpickled, (type(self), options)
+        names = ("base_url", "timeout", "max_tries", "max_response_bytes")
+        options = {name: getattr(self._settings, name) for name in names}
+        # No key: the new client reads it from the environment of its process.
+        return partial(type(self), **options), ()
 
 
-def _unpickled(cls: Any, options: dict[str, Any]) -> Any:
-    """The client anew: a pickle holds no key, so it is read from this process's environment."""
-    return cls(**options)
-
-
-class Client(_Client):
+class Client(_Client[httpx.BaseTransport]):
     """A client of the target-materials API. It may be shared by threads.
 
     Args:
@@ -124,22 +135,8 @@ class Client(_Client):
                 print(stack)
     """
 
-    def __init__(
-        self,
-        api_key: str | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        max_tries: int = DEFAULT_MAX_TRIES,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
-        ssl_context: ssl.SSLContext | None = None,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        # From here on no frame, and so no traceback, holds the key as a plain text.
-        key, api_key = Secret(api_key), None
-        limits = timeout, max_tries, max_response_bytes
-        context = self._configure(key, base_url, limits, ssl_context, transport)
-        self._driver = Driver(transport or Transport(context))
+    _parts = Transport, Driver
+    _driver: Driver
 
     def list_target_materials(self) -> TargetMaterials:
         """All target materials of your organization, one entry for each layer (API reference, A1).
@@ -236,25 +233,11 @@ class Client(_Client):
         self.close()
 
 
-class AsyncClient(_Client):
+class AsyncClient(_Client[httpx.AsyncBaseTransport]):
     """As `Client`, for asyncio. A second event loop starts with fresh connections."""
 
-    def __init__(
-        self,
-        api_key: str | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        max_tries: int = DEFAULT_MAX_TRIES,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
-        ssl_context: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        # From here on no frame, and so no traceback, holds the key as a plain text.
-        key, api_key = Secret(api_key), None
-        limits = timeout, max_tries, max_response_bytes
-        context = self._configure(key, base_url, limits, ssl_context, transport)
-        self._driver = AsyncDriver(transport or AsyncTransport(context))
+    _parts = AsyncTransport, AsyncDriver
+    _driver: AsyncDriver
 
     async def list_target_materials(self) -> TargetMaterials:
         """As `Client.list_target_materials`, awaited."""

@@ -32,9 +32,11 @@ class AtomscaleError(Exception):
             look before you send it again. False when it certainly was not, and always for reads.
     """
 
-    def __init__(self, message: str = "", *, outcome_unknown: bool = False) -> None:
+    outcome_unknown: bool = False
+
+    def __init__(self, message: str = "", **attributes: Any) -> None:
         super().__init__(message)
-        self.outcome_unknown = outcome_unknown
+        vars(self).update(attributes)
 
 
 class ConfigurationError(AtomscaleError, ValueError):
@@ -63,28 +65,18 @@ class APIResponseValidationError(AtomscaleError):
             not keep you from the data. Left out of pickles, where it is None.
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        path: str | None = None,
-        body: bytes | None = None,
-        outcome_unknown: bool = False,
-    ) -> None:
-        super().__init__(message, outcome_unknown=outcome_unknown)
-        self.path = path
-        self.body = body
+    path: str | None = None
+    body: bytes | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.args, {**vars(self), "body": None}
 
-    def __copy__(self) -> Self:
+    def __copy__(self, _: object = None) -> Self:
         twin = type(self)(*self.args)
         vars(twin).update(vars(self))
         return twin
 
-    def __deepcopy__(self, _: object) -> Self:
-        return self.__copy__()
+    __deepcopy__ = __copy__
 
 
 class APIStatusError(AtomscaleError):
@@ -97,19 +89,9 @@ class APIStatusError(AtomscaleError):
         request_id: The answer's `X-Request-ID`, for the provider's support; None if there is none.
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        status_code: int | None = None,
-        detail: str | None = None,
-        request_id: str | None = None,
-        outcome_unknown: bool = False,
-    ) -> None:
-        super().__init__(message, outcome_unknown=outcome_unknown)
-        self.status_code = status_code
-        self.detail = detail
-        self.request_id = request_id
+    status_code: int | None = None
+    detail: str | None = None
+    request_id: str | None = None
 
 
 class BadRequestError(APIStatusError):
@@ -145,14 +127,9 @@ class InternalServerError(APIStatusError):
 
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    422: UnprocessableEntityError,
-    429: RateLimitError,
-}
+    400: BadRequestError, 401: AuthenticationError, 403: PermissionDeniedError,
+    404: NotFoundError, 409: ConflictError, 422: UnprocessableEntityError, 429: RateLimitError,
+}  # fmt: skip
 
 
 def class_for_status(status: int) -> type[APIStatusError]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 from operator import eq, index
@@ -204,14 +204,11 @@ class LayerStack:
         return f"<LayerStack {self.sample_id}{name}: {self}{gaps}{duplicates}>"
 
 
-class TargetMaterials(Sequence["TargetMaterial"]):
+class TargetMaterials(tuple["TargetMaterial", ...]):
     """The entries of the list, one for each layer, in the server's order: an immutable sequence.
 
     A slice of it is another one. `stacks()` groups the entries by sample.
     """
-
-    def __init__(self, rows: Iterable[TargetMaterial]) -> None:
-        self._rows = tuple(rows)
 
     def stacks(self) -> tuple[LayerStack, ...]:
         """One stack for each sample, in the order in which the samples first appear."""
@@ -230,29 +227,18 @@ class TargetMaterials(Sequence["TargetMaterial"]):
     @cached_property
     def _by_sample(self) -> dict[int, list[TargetMaterial]]:
         samples: dict[int, list[TargetMaterial]] = {}
-        for row in self._rows:
+        for row in self:
             samples.setdefault(row.sample_id, []).append(row)
         return samples
 
     @overload
-    def __getitem__(self, index: int) -> TargetMaterial: ...
+    def __getitem__(self, index: SupportsIndex) -> TargetMaterial: ...
     @overload
     def __getitem__(self, index: slice) -> TargetMaterials: ...
-    def __getitem__(self, index: int | slice) -> TargetMaterial | TargetMaterials:
+    def __getitem__(self, index: SupportsIndex | slice) -> TargetMaterial | TargetMaterials:
         if isinstance(index, slice):
-            return TargetMaterials(self._rows[index])
-        return self._rows[index]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[TargetMaterial]:
-        return iter(self._rows)
-
-    def __eq__(self, other: object) -> bool:
-        return self._rows == other._rows if isinstance(other, TargetMaterials) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]
+            return TargetMaterials(super().__getitem__(index))
+        return super().__getitem__(index)
 
     def __repr__(self) -> str:
         return f"<TargetMaterials: entries={len(self)} samples={len(self._by_sample)}>"

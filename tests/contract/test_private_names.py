@@ -1,10 +1,12 @@
-"""The private names of the generated code that `overrides` uses have the expected signature."""
+"""The private names of others that `overrides` uses are what it takes them for."""
 
 import inspect
+import types
 from typing import Any, get_type_hints
 
 import pytest
 
+from atomscale_target_materials import _transport
 from atomscale_target_materials_api.api.target_materials import (
     add_target_material_layer,
     list_target_materials,
@@ -43,3 +45,10 @@ def test_the_private_names_that_we_use(
         ("client", KEYWORD), ("response", KEYWORD),
     ]  # fmt: skip
     assert get_type_hints(parse)["return"] == Error | success | None
+
+
+def test_what_httpcore_hides_counts_as_left_over() -> None:
+    stream = types.SimpleNamespace(spent=False)
+    response = types.SimpleNamespace(stream=None, extensions={"network_stream": stream})
+    _transport._settle(response)
+    assert stream.spent is True

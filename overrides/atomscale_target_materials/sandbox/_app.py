@@ -7,15 +7,24 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._contract import Operation, faults, operations_of
 from ._store import Refusal, Store
 
 Scopes = Mapping[str, frozenset[str]]
 """API key -> what it may do."""
+
+LARGEST_BODY = 1 << 20
+"""Bytes of a request's body; what comes after them is read and dropped, and answered 413."""
+CUT_OFF = 32 * LARGEST_BODY
+"""After these it is not read any longer."""
+UNDOCUMENTED = {501, 503}
+"""What may be answered though the spec does not say so."""
 
 # What implements an operation: the request's body -> status and body of the answer.
 HANDLERS: dict[str, Callable[[Store, Any], tuple[int, Any]]] = {
@@ -41,10 +50,33 @@ def application(spec: dict[str, Any], store: Store, scopes: Scopes) -> Starlette
 
     app = Starlette(
         routes=[route(operation) for operation in operations_of(spec)],
+        middleware=[Middleware(_Whole)],
         exception_handlers={HTTPException: _no_operation},
     )
     app.router.redirect_slashes = False
     return app
+
+
+class _Whole:
+    """Reads a request's body before anything is answered: a client that writes may not listen."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, length, more = bytearray(), 0, True
+        while more and length <= CUT_OFF:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            part, more = message.get("body", b""), message.get("more_body", False)
+            length += len(part)
+            body += part if length <= LARGEST_BODY else b""
+
+        async def whole() -> Message:
+            return {"type": "http.request", "body": bytes(body)}
+
+        await (self._app if length <= LARGEST_BODY else _TOO_LONG)(scope, whole, send)
 
 
 def _authorize(operation: Operation, scopes: frozenset[str] | None) -> None:
@@ -61,8 +93,9 @@ async def _carry_out(operation: Operation, request: Request, store: Store) -> tu
         raise Refusal(501, f"the sandbox does not implement {operation.operation_id}")
     body = None
     if operation.body is not None:
-        body = _parsed(await request.body(), request.headers.get("content-type", ""))
-        found = faults(operation.body, body)
+        text = await request.body()
+        body = _parsed(text, request.headers.get("content-type", ""))
+        found = faults(operation.body, body, len(text))
         if found:
             raise Refusal(422, found)
     return await run_in_threadpool(handler, store, body)
@@ -80,7 +113,7 @@ def _parsed(body: bytes, content_type: str) -> Any:
 
 def _checked(operation: Operation, status: int, answer: Any) -> Response:
     validator = operation.answers.get(status)
-    fault = None if status == 501 else f"{status} is not documented"
+    fault = None if status in UNDOCUMENTED else f"{status} is not documented"
     if validator is not None:
         fault = next((error.message for error in validator.iter_errors(answer)), None)
     if fault:
@@ -96,3 +129,8 @@ async def _no_operation(_: Request, error: Exception) -> Response:
 
 def _json(status: int, answer: Any, headers: Mapping[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(answer), status, headers, "application/json")
+
+
+_TOO_LONG = _json(
+    413, {"detail": f"the body is longer than {LARGEST_BODY} bytes"}, {"Connection": "close"}
+)

@@ -86,11 +86,12 @@ def seeds() -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
 
 _PART = re.compile(r"(\()|([A-Z][a-z]?|\))([0-9]{1,9}(?:\.[0-9]{1,9})?)?")
 LARGEST_AMOUNT = 1e15
+LONGEST_FORMULA = 1000
 
 
 def elements_of(formula: str, symbols: Collection[str]) -> dict[str, float] | None:
     """Element amounts of a formula like `(La0.7Sr0.3)MnO3`; None where it cannot be read."""
-    parts = [*_PART.finditer(formula)]
+    parts = [*_PART.finditer(formula[:LONGEST_FORMULA])]
     if "".join(part[0] for part in parts) != formula:
         return None
     groups: list[dict[str, float]] = [{}]
@@ -104,5 +105,7 @@ def elements_of(formula: str, symbols: Collection[str]) -> dict[str, float] | No
         factor = float(digits) if "." in (digits or "1") else int(digits or "1")
         for symbol, amount in inner.items():
             groups[-1][symbol] = groups[-1].get(symbol, 0) + amount * factor
+            if groups[-1][symbol] >= LARGEST_AMOUNT:
+                return None
     amounts = groups[0].values()
-    return groups[0] if len(groups) == 1 and 0 < max(amounts, default=0) < LARGEST_AMOUNT else None
+    return groups[0] if len(groups) == 1 and max(amounts, default=0) > 0 else None

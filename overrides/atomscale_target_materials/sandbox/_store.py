@@ -4,6 +4,8 @@ import datetime
 import json
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any
 
@@ -40,6 +42,8 @@ FROM samples LEFT JOIN layers USING (sample_id) ORDER BY sample_id, layers.numbe
 FIRST_SAMPLE_RECORD = 7001
 FIRST_LAYER_RECORD = 100_001
 SEEDED_AT = "2024-01-15T11:00:00Z"
+BUSY_SECONDS = 10.0
+"""How long to wait for others that use the database."""
 
 LAYER_FIELDS = (
     "id", "layer_id", "sample_id", "composition_string", "element_dict", "orientation",
@@ -61,10 +65,19 @@ class Store:
 
     def __init__(self, path: str | PathLike[str] | None, symbols: frozenset[str]) -> None:
         database = ":memory:" if path is None else fspath(path)
-        self._db = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(
+            database, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS
+        )
         self._db.row_factory = sqlite3.Row
         self._lock = threading.Lock()
         self._symbols = symbols
+        try:
+            self._prepare()
+        except sqlite3.Error:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
         self._db.executescript(_SCHEMA)
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
@@ -81,7 +94,7 @@ class Store:
 
     def rows(self) -> list[dict[str, Any]]:
         """The list's entries, in the order in which they were added to their sample."""
-        with self._lock:
+        with self._turn():
             rows = self._db.execute(_LIST).fetchall()
         return [_entry(dict(row)) for row in rows]
 
@@ -95,7 +108,7 @@ class Store:
             if value is not None
         }
         layer = {"last_updated": now, **self._known_of(given.get("composition_string")), **given}
-        with self._lock, self._db:
+        with self._turn():
             self._db.execute("BEGIN IMMEDIATE")
             self._refuse(layer)
             layer.setdefault("id", self._free_id())
@@ -106,7 +119,20 @@ class Store:
 
     def close(self) -> None:
         """Closes the database."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=BUSY_SECONDS):
+            raise Refusal(503, "the database is busy")
+        try:
+            with self._db:
+                yield
+        except sqlite3.OperationalError as error:
+            raise Refusal(503, f"the database cannot be used now: {error}") from None
+        finally:
+            self._lock.release()
 
     def _known_of(self, formula: str | None) -> dict[str, Any]:
         elements = elements_of(formula or "", self._symbols)

@@ -1,0 +1,138 @@
+"""A row of the fault table: a fault, its promise, and the mechanism that saves it."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import pytest
+
+from atomscale_target_materials import AtomscaleError
+
+from ..conftest import KEY, Caller
+from ..server import Peer, Script, Server, answer
+
+Check = Callable[[Caller, str], None]
+"""Lets the fault happen to a client (sync or async) in an operation; fails if a promise breaks."""
+BOTH = ("list", "add")
+
+
+@attrs.frozen
+class Fault:
+    """One row."""
+
+    promise: int
+    name: str
+    mechanism: str
+    check: Check
+    operations: tuple[str, ...] = BOTH
+
+    def __str__(self) -> str:
+        return f"{self.promise} {self.name}"
+
+
+ROW = {"id": 1, "sample_id": 2}
+GOOD: dict[str, Any] = {"list": [ROW], "add": {"id": 5, "layer_id": 1}}
+
+
+def listed(client: Any) -> Any:
+    return client.list_target_materials()
+
+
+def added(client: Any) -> Any:
+    return client.add_layer(layer_id=1, sample_id=2, composition_string="GaN")
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {"list": listed, "add": added}
+
+
+def good(peer: Peer) -> bytes:
+    """A right answer to the request that this peer has just read."""
+    is_list = peer.server.requests[-1].startswith(b"GET")
+    return answer(200, GOOD["list" if is_list else "add"])
+
+
+def once(act: Callable[[Peer], Any]) -> Script:
+    """Reads one request, then misbehaves."""
+
+    def script(peer: Peer) -> None:
+        if peer.request():
+            act(peer)
+
+    return script
+
+
+@attrs.frozen(kw_only=True)
+class Expected:
+    """What the client makes of a fault; (for list, for add) where they differ."""
+
+    error: type[Exception] | None = None
+    """Its exact type; None: the call succeeds."""
+    says: str = ""
+    """A pattern that its message has."""
+    requests: int | tuple[int, int] = 1
+    """How many whole requests the server has read."""
+    unknown: bool = False
+    """The error's `outcome_unknown` for add; for list it is never."""
+    within: float = 3.0
+    """Seconds."""
+    pauses: Callable[[list[float]], bool] = lambda _: True
+    """Are the pauses between tries right?"""
+    has: Mapping[str, Any] = attrs.field(factory=dict)
+    """Attributes of the error."""
+    value: Callable[[Any], bool] = lambda _: True
+    """Is what the call returned right?"""
+
+
+def expect(call: Callable[[], Any], operation: str, expected: Expected) -> None:
+    """Makes the call and compares; elsewhere than with `wire`, too."""
+    began = time.monotonic()
+    if expected.error is None:
+        assert expected.value(call())
+    else:
+        with pytest.raises(expected.error) as caught:
+            call()
+        error = caught.value
+        assert type(error) is expected.error, repr(error)
+        assert re.search(expected.says, str(error)), str(error)
+        assert {name: getattr(error, name) for name in expected.has} == expected.has
+        assert KEY not in f"{error!r} {vars(error)}"
+        assert (error.__cause__, error.__context__) == (None, None)
+        if isinstance(error, AtomscaleError):
+            assert error.outcome_unknown is (expected.unknown and operation == "add")
+    assert time.monotonic() - began < expected.within
+
+
+def wire(
+    promise: int,
+    name: str,
+    mechanism: str,
+    script: Script,
+    expected: Expected,
+    *,
+    operations: tuple[str, ...] = BOTH,
+    **options: Any,
+) -> Fault:
+    """A row whose fault is what a scripted server does; `options` are the client's."""
+
+    def check(caller: Caller, operation: str) -> None:
+        with Server(script) as server:
+            expect(
+                lambda: caller(CALLS[operation], base_url=server.base_url, **options),
+                operation,
+                expected,
+            )
+        wanted = expected.requests
+        if isinstance(wanted, tuple):
+            wanted = wanted[BOTH.index(operation)]
+        assert len(server.requests) == wanted
+        assert expected.pauses(caller.pauses), caller.pauses
+
+    return Fault(promise, name, mechanism, check, operations)
+
+
+def answered(peer: Peer) -> None:
+    """Answers request after request as it should be."""
+    while peer.request():
+        peer.send(good(peer))
