@@ -1,5 +1,8 @@
 """What `make demo` shows: everything it prints came over a socket, from the sandbox server."""
 
+import os
+import sys
+
 from atomscale_target_materials import Client, ConflictError, LayerStack
 from atomscale_target_materials.sandbox import Sandbox
 
@@ -35,7 +38,8 @@ def main() -> None:
         except ConflictError as error:
             print(f"  ConflictError: {error}")
             print(f"  outcome_unknown={error.outcome_unknown}: nothing was added")
-    print("\nThe sandbox has stopped. `python -m atomscale_target_materials.sandbox` keeps one up.")
+    python = os.path.relpath(sys.executable)
+    print(f"\nThe sandbox has stopped. This keeps one up: {python} -m {Sandbox.__module__}")
 
 
 if __name__ == "__main__":

@@ -219,10 +219,10 @@ def test_the_connections_of_a_loop_that_is_gone_are_forgotten() -> None:
 def test_the_last_error_tells_how_often_it_was_tried(caller: Caller) -> None:
     with Server(replies(answer(503))) as server, pytest.raises(APIStatusError) as caught:
         caller(listed, base_url=server.base_url, max_tries=3)
-    assert caught.value.__notes__ == ["It was tried 3 times."]
+    assert str(caught.value).endswith(" It was tried 3 times.")
     with Server(replies(answer(400))) as server, pytest.raises(APIStatusError) as caught:
         caller(listed, base_url=server.base_url)
-    assert not hasattr(caught.value, "__notes__")
+    assert "tried" not in str(caught.value)
 
 
 class SlowLoop(asyncio.SelectorEventLoop):

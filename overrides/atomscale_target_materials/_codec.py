@@ -17,6 +17,7 @@ import msgspec
 from atomscale_target_materials_api.errors import UnexpectedStatus
 from atomscale_target_materials_api.models import Error
 
+from ._retry import retry_after
 from ._settings import Settings
 from ._steps import Outcome, Request
 from ._wire import Mismatch, converter
@@ -103,11 +104,12 @@ def failure_of(request: Request, outcome: Outcome, settings: Settings) -> Atomsc
     told = f"{request} to {settings.base_url}{through} failed{limit}: {failure.reason}"
     reason = _clean(told, settings)
     return failure.error(
-        f"{reason}." + (UNKNOWN if unknown else "" if failure.sent else " Nothing was sent."),
+        f"{reason}." + (UNKNOWN if unknown else "" if failure.sent else NOT_SENT),
         outcome_unknown=unknown,
     )
 
 
+NOT_SENT = " Nothing was sent: are base_url and the network right?"
 UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
 
 
@@ -177,10 +179,11 @@ def _advice(status: int, detail: str, outcome: Outcome, settings: Settings) -> s
         return f" It redirects to {target}; redirects are never followed: check base_url."
     if status == 404 and detail in ("", "Not Found"):
         return f" Is base_url right: {_clean(settings.base_url, settings)}?"
+    wait = retry_after(outcome)
     return {
         401: f" The key came from {settings.key_source}: is it the right one, and not revoked?",
         403: " The key may lack the scope: `read` to list, `write` to add.",
-        429: " Wait before the next call, or allow a longer timeout.",
+        429: f" Wait {'a while' if wait is None else f'{wait:g} seconds'} before the next call.",
     }.get(status, "")
 
 

@@ -48,7 +48,7 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
         again = _retry.pause(request, outcome, tries) if tries < settings.max_tries else None
         if again is None:
             if tries > 1:
-                error.add_note(f"It was tried {tries} times.")
+                error.args = (f"{error} It was tried {tries} times.",)
             raise error
         refused = isinstance(error, APIStatusError)
         reason = f"{request} answered {outcome.status}." if refused else error

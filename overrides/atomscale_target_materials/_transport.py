@@ -27,7 +27,7 @@ class Body:
     def __init__(self, coding: str, limit: int) -> None:
         known = coding.strip().lower()
         if known not in ("", "identity", "gzip", "x-gzip"):
-            raise Unreadable(f"its content coding {coding!r} was not asked for (only gzip was)")
+            raise Unreadable(f"the content coding {coding!r} was not asked for (only gzip was)")
         self._gzip = zlib.decompressobj(wbits=31) if known.endswith("gzip") else None
         self._limit = limit
         self._begun = False
@@ -44,12 +44,12 @@ class Body:
             try:
                 piece = self._gzip.decompress(data, INFLATE_AT_ONCE)
             except zlib.error:
-                raise Unreadable("its body is not valid gzip") from None
+                raise Unreadable("the body is not valid gzip") from None
             self._add(piece)
             data = self._gzip.unconsumed_tail
             more = bool(data) or len(piece) == INFLATE_AT_ONCE
         if self._gzip.unused_data:
-            raise Unreadable("bytes follow its gzip body")
+            raise Unreadable("bytes follow the gzip body")
 
     def end(self) -> None:
         """No more bytes come."""
@@ -60,9 +60,8 @@ class Body:
         room = self._limit - len(self.content)
         self.content += piece[:room]
         if len(piece) > room:
-            raise Unreadable(
-                f"it is larger than max_response_bytes={self._limit} (an argument of the client)"
-            )
+            limit = f"max_response_bytes={self._limit} (an argument of the client)"
+            raise Unreadable(f"the answer is larger than {limit}")
 
 
 def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLContext | None:

@@ -439,7 +439,11 @@ REFUSALS = [
         "reading of detail",
         Refusal(404, {"detail": "no sample 7"}, "no sample 7", "(?<=sample 7[.])$"),
     ),
-    refuses("is asked too often (429)", "advice", Refusal(429, b"", None, "Wait before the next")),
+    refuses(
+        "is asked too often (429)",
+        "advice",
+        Refusal(429, b"", None, "Wait a while before the next"),
+    ),
     refuses(
         "answers with a status that no standard knows",
         "status first",
