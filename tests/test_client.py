@@ -16,6 +16,7 @@ from atomscale_target_materials import (
     AsyncClient,
     AtomscaleError,
     Client,
+    ClientClosedError,
     ConflictError,
     Layer,
     LayerCreate,
@@ -32,7 +33,8 @@ from atomscale_target_materials_api.api.target_materials import (
 from atomscale_target_materials_api.models import ElementDict, ElementDictCreate
 
 from .conftest import KEY, Caller
-from .server import Server, answer, header, replies
+from .faults.table import once
+from .server import Peer, Server, answer, header, replies
 
 ROW = {"id": 1, "sample_id": 2}
 
@@ -279,3 +281,14 @@ def test_when_no_address_answers_the_last_one_tells_why(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with pytest.raises(APIConnectionError, match="Errno 111"):
         caller(listed, base_url=f"http://localhost:{server.port}", max_tries=1)
+
+
+def test_closing_under_a_call_of_another_thread() -> None:
+    with Server(once(Peer.hang), patience=5) as server, ThreadPoolExecutor(1) as threads:
+        client = Client(KEY, base_url=server.base_url)
+        call = threads.submit(listed, client)
+        while not server.requests:
+            time.sleep(0.001)
+        client.close()
+        with pytest.raises(ClientClosedError):
+            call.result(4)

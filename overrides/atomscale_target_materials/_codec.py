@@ -104,12 +104,13 @@ def failure_of(request: Request, outcome: Outcome, settings: Settings) -> Atomsc
     told = f"{request} to {settings.base_url}{through} failed{limit}: {failure.reason}"
     reason = _clean(told, settings)
     return failure.error(
-        f"{reason}." + (UNKNOWN if unknown else "" if failure.sent else NOT_SENT),
+        f"{reason}." + (UNKNOWN if unknown else LATER if failure.sent else NOT_SENT),
         outcome_unknown=unknown,
     )
 
 
-NOT_SENT = " Nothing was sent: are base_url and the network right?"
+LATER = " Try again later, perhaps with a longer timeout."
+NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates right?"
 UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
 
 
@@ -165,7 +166,7 @@ def _status_error(
     return error_for(status)(
         f"{request} answered {status}{says}."
         + _advice(status, detail, outcome, settings)
-        + (UNKNOWN if unknown else ""),
+        + (UNKNOWN if unknown else LATER if status >= 500 else ""),
         status_code=status,
         detail=detail or None,
         request_id=_clean(outcome.headers.get("x-request-id", ""), settings) or None,

@@ -6,8 +6,9 @@ so one `Limits` travels there, and the streams below ask it what is left, and te
 """
 
 import socket
-import ssl
+import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import httpcore
@@ -73,6 +74,7 @@ class Stream:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._in_use = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -91,14 +93,26 @@ class Stream:
     def read(self, max_bytes: int, timeout: Any) -> Any:
         """Some bytes."""
         left = timeout.or_raise(httpcore.ReadTimeout)
-        return timeout.received(self._stream.read(max_bytes, left))
+        with self._in_use:
+            return timeout.received(self._stream.read(max_bytes, left))
 
     def write(self, buffer: bytes, timeout: Any) -> Any:
         """In pieces: the stream underneath grants its timeout to each send() anew."""
         for start in range(0, len(buffer), WRITE_AT_ONCE):
             left = timeout.or_raise(httpcore.WriteTimeout)
             timeout.sends(buffer)
-            self._stream.write(buffer[start : start + WRITE_AT_ONCE], left)
+            with self._in_use:
+                self._stream.write(buffer[start : start + WRITE_AT_ONCE], left)
+
+    def close(self) -> None:
+        """Closes it; under a thread that waits it is shut down, and that thread closes it."""
+        if self._in_use.acquire(blocking=False):
+            self._stream.close()
+            self._in_use.release()
+        else:
+            # Closed, its number could be another connection's before that thread has noticed.
+            with suppress(OSError):
+                socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
     def start_tls(self, ssl_context: Any, server_hostname: Any, timeout: Any) -> Any:
         """The stream inside TLS."""
@@ -133,21 +147,15 @@ class AsyncStream(Stream):
     """As `Stream`, awaited."""
 
     def _has_unread(self) -> bool:
-        ssl_object = self._stream.get_extra_info("ssl_object")
+        # Also what anyio, and its TLS, have taken from the socket and not handed on.
         try:
-            stream = self._stream._stream  # noqa: SLF001 - guarded
-            under = stream.transport_stream if ssl_object else stream
-            # What anyio has taken from the socket and not handed on.
-            if under._protocol.read_queue:  # noqa: SLF001 - guarded
-                return True
-            if ssl_object is None:
-                return False
-            ssl_object.read(1)
-        except ssl.SSLWantReadError:
-            return False
-        except (AttributeError, ssl.SSLError):
-            pass
-        return True
+            stream, unread = self._stream._stream, super()._has_unread()  # noqa: SLF001 - guarded
+            if self._stream.get_extra_info("ssl_object") is not None:
+                unread = unread or stream._read_bio.pending > 0  # noqa: SLF001
+                stream = stream.transport_stream
+            return unread or bool(stream._protocol.read_queue)  # noqa: SLF001
+        except AttributeError:
+            return True
 
     async def read(self, max_bytes: int, timeout: Any) -> bytes:
         """As `Stream.read`."""

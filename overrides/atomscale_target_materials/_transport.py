@@ -16,8 +16,8 @@ from ._settings import Proxy
 from .errors import ConfigurationError
 
 # Seconds of the last: after a longer idle time the server may have dropped a connection, which a
-# write cannot find out safely.
-POOL = {"max_connections": 64, "max_keepalive_connections": 8, "keepalive_expiry": 1.0}
+# write cannot find out safely. So few are idle, and those that are need no limit of their own.
+POOL = {"max_connections": 64, "keepalive_expiry": 1.0}
 INFLATE_AT_ONCE = 64 * 1024
 
 
@@ -39,16 +39,14 @@ class Body:
         if self._gzip is None:
             self._add(data)
             return
-        more = True
-        while more:
+        while data and not self._gzip.eof:
             try:
                 piece = self._gzip.decompress(data, INFLATE_AT_ONCE)
             except zlib.error:
                 raise Unreadable("the body is not valid gzip") from None
             self._add(piece)
             data = self._gzip.unconsumed_tail
-            more = bool(data) or len(piece) == INFLATE_AT_ONCE
-        if self._gzip.unused_data:
+        if data or self._gzip.unused_data:
             raise Unreadable("bytes follow the gzip body")
 
     def end(self) -> None:

@@ -1039,14 +1039,18 @@ def fills_what_is_read_at_once(peer: Peer) -> None:
         peer.send(whole.replace(b"\r\n", filler, 1) + forged(peer))
 
 
-def adds_a_broken_record(peer: Peer) -> None:
-    record = b"\x17\x03\x03\x00\x20" + bytes(32)
-    while peer.request():
-        in_one_packet(
-            peer,
-            lambda: peer.send(numbered(peer)),
-            lambda: socket.socket.sendall(peer.sock, record),
-        )
+def adds_of_a_record(size: int) -> Script:
+    record = (b"\x17\x03\x03\x00\x20" + bytes(32))[:size]
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            in_one_packet(
+                peer,
+                lambda: peer.send(numbered(peer)),
+                lambda: socket.socket.sendall(peer.sock, record),
+            )
+
+    return script
 
 
 CONNECTIONS = [
@@ -1073,8 +1077,12 @@ CONNECTIONS = [
     two_calls(
         "adds an answer after 64 KiB", "idle means silent", fills_what_is_read_at_once, [1, 2]
     ),
-    two_calls(
-        "adds a broken TLS record", "idle means silent", adds_a_broken_record, [1, 2], tls=True
+    *(
+        two_calls(name, "idle means silent", adds_of_a_record(size), [1, 2], tls=True)
+        for name, size in {
+            "adds a broken TLS record": 37,
+            "adds a part of a TLS record": 20,
+        }.items()
     ),
     two_calls(
         "answers unasked",

@@ -422,14 +422,14 @@ CODINGS: list[Fault] = [
         "bytes after gzip",
         "nothing after gzip",
         coded("gzip", lambda body: gzip.compress(body) + b"x"),
-        refused("bytes follow its gzip"),
+        refused("bytes follow the gzip"),
     ),
     wire(
         8,
         "a second gzip member",
         "nothing after gzip",
         coded("gzip", lambda body: gzip.compress(body) + gzip.compress(b" ")),
-        refused("bytes follow its gzip"),
+        refused("bytes follow the gzip"),
     ),
     wire(
         8,
