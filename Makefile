@@ -85,6 +85,7 @@ unit: | env  ## the tests, with branch coverage
 
 faults: | env  ## the fault table, promise by promise, into docs/reliability.md
 	@mkdir -p build
+	@rm -f build/faults.xml
 	pytest tests/faults/test_table.py -n auto --no-cov -q --junitxml=build/faults.xml || true
 	@python -m tests.faults.page build/faults.xml
 

@@ -25,6 +25,8 @@ from atomscale_target_materials import (
     TargetMaterial,
     TargetMaterials,
 )
+from atomscale_target_materials._drivers import _Exchange
+from atomscale_target_materials._steps import Request, Send
 from atomscale_target_materials.sandbox import Sandbox
 from atomscale_target_materials_api.api.target_materials import (
     add_target_material_layer,
@@ -292,3 +294,26 @@ def test_closing_under_a_call_of_another_thread() -> None:
         client.close()
         with pytest.raises(ClientClosedError):
             call.result(4)
+
+
+def test_time_between_two_tries_counts_too() -> None:
+    with Client(KEY) as client:
+        settings = client._settings
+    before = time.monotonic() - 7
+    step = Send(settings, Request("GET", "/"), left=10.0, pause=2.0, since=before)
+    assert 2.5 < _Exchange(step, closed=False).limits.left() <= 3.0
+
+
+def test_closing_under_a_call_of_the_same_loop() -> None:
+    async def close_under_a_call() -> None:
+        client = AsyncClient(KEY, base_url=server.base_url, max_tries=1)
+        call = asyncio.create_task(added(client))
+        while not server.requests:  # noqa: ASYNC110 - the server is a thread
+            await asyncio.sleep(0.001)
+        await client.aclose()
+        with pytest.raises(APIConnectionError, match="failed: ClosedResourceError") as caught:
+            await call
+        assert caught.value.outcome_unknown is True
+
+    with Server(once(Peer.hang), patience=5) as server:
+        asyncio.run(close_under_a_call())

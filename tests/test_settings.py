@@ -178,6 +178,7 @@ PLAIN, QUERY, DOTS = "in plain text", "query or fragment", r"has \. or \.\. in i
         (f"https://{'a' * 64}.b", HOST),
         ("https://a*b", HOST),
         ("https://[::1", PORT),
+        ("https://[v1.a]", "has no valid host"),
         ("https://a:", PORT),
         ("https://a:0", PORT),
         ("https://a:65536", PORT),
@@ -222,7 +223,9 @@ COUNTS = ("max_tries", "max_response_bytes")
     + [(name, each) for name in COUNTS for each in (1, 10**9, np.int64(3), np.uint8(1))],
 )
 def test_a_limit_that_is_taken(name: str, value: Any) -> None:
-    assert float(getattr(resolve(**{name: value}), name)) == float(value)
+    taken = getattr(resolve(**{name: value}), name)
+    assert float(taken) == float(value)
+    assert type(taken) is (float if name == "timeout" else int)
 
 
 @pytest.mark.parametrize(

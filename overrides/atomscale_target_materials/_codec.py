@@ -21,11 +21,14 @@ from ._retry import retry_after
 from ._settings import Settings
 from ._steps import Outcome, Request
 from ._wire import Mismatch, converter
-from .errors import APIResponseValidationError, APIStatusError, APITimeoutError, AtomscaleError
+from .errors import APIResponseValidationError, APIStatusError, AtomscaleError
 from .errors import class_for_status as error_for
 
 CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
 LONGEST_DETAIL = 2000
+LATER = " Try again later, perhaps with a longer timeout."
+NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates right?"
+UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
 
 
 @attrs.frozen
@@ -97,21 +100,13 @@ def failure_of(request: Request, outcome: Outcome, settings: Settings) -> Atomsc
     if failure is None:
         return None
     unknown = failure.sent and not request.is_safe
-    limit = (
-        f" within timeout={settings.timeout:g} seconds" if failure.error is APITimeoutError else ""
-    )
     through = f" through the proxy {settings.proxy.url}" if settings.proxy else ""
-    told = f"{request} to {settings.base_url}{through} failed{limit}: {failure.reason}"
+    told = f"{request} to {settings.base_url}{through} failed: {failure.reason}"
     reason = _clean(told, settings)
     return failure.error(
         f"{reason}." + (UNKNOWN if unknown else LATER if failure.sent else NOT_SENT),
         outcome_unknown=unknown,
     )
-
-
-LATER = " Try again later, perhaps with a longer timeout."
-NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates right?"
-UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
 
 
 def decode(request: Request, outcome: Outcome, success: Success, settings: Settings) -> Any:
@@ -148,9 +143,7 @@ def _value_of(outcome: Outcome, success: Success) -> Any:
     if read is not None:
         return read(outcome)
     content_type = outcome.headers.get("content-type", "").partition(";")[0].strip()
-    if content_type and not re.fullmatch(
-        r"application/([^,]+\+)?json", content_type, re.IGNORECASE
-    ):
+    if content_type and not re.fullmatch(r"(?i)application/([^,]+\+)?json", content_type):
         raise ValueError(f"the content type is {content_type!r} instead of JSON")
     if not outcome.content:
         raise ValueError("the body is empty")

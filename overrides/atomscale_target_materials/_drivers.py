@@ -66,9 +66,12 @@ class _Exchange:
     def __init__(self, step: Send, *, closed: bool) -> None:
         if closed:
             raise ClientClosedError("the client is closed: make a new one")
-        self.max_bytes = step.settings.max_response_bytes
+        self.settings = step.settings
+        max_bytes = step.settings.max_response_bytes
+        # Judging the last answer took time too, and a pause may be longer than it was asked to be.
+        late = max(0.0, time.monotonic() - step.since - step.pause) if step.since else 0.0
         # Twice: the frames of small chunks may be as large as what is in them.
-        self.limits = Limits(step.left - step.pause, 2 * self.max_bytes + WIRE_OVERHEAD)
+        self.limits = Limits(step.left - step.pause - late, 2 * max_bytes + WIRE_OVERHEAD)
         self.request = _http_request(step, self.limits)
         self.status: int | None = None
         self.headers: dict[str, str] = {}
@@ -79,9 +82,9 @@ class _Exchange:
         """Status and headers are here."""
         self.status = response.status_code
         self.headers = dict(response.headers)
-        refused = not 200 <= self.status <= 299
-        max_bytes = min(self.max_bytes, LARGEST_ERROR) if refused else self.max_bytes
-        self.body = Body(self.headers.get("content-encoding", ""), max_bytes)
+        refused, most = not 200 <= self.status <= 299, self.settings.max_response_bytes
+        most = min(most, LARGEST_ERROR) if refused else most
+        self.body = Body(self.headers.get("content-encoding", ""), most)
         return self.body
 
     def end(self, response: httpx.Response) -> None:
@@ -110,7 +113,8 @@ class _Exchange:
     def _failure(self, error: BaseException) -> Failure:
         sent = self.limits.sent and not isinstance(error, NOT_SENT)
         if isinstance(error, TIMEOUTS):
-            reason = "waiting for the answer" if sent else "waiting for a connection"
+            told = f"not done within timeout={self.settings.timeout:g} seconds: waiting for "
+            reason = told + ("the answer" if sent else "a connection")
             return Failure(reason, APITimeoutError, sent=sent, passing=False)
         if isinstance(error, httpcore.ProxyError):
             # Its text is the proxy's own, after the status.
@@ -123,15 +127,17 @@ class _Exchange:
     def outcome(self) -> Outcome:
         """What came of it."""
         left, now, jitter = self.limits.left(), time.time(), random.random()  # noqa: S311 - no secret
-        content, failure = self.body.content, self.failure
-        return Outcome(left, now, jitter, self.status, self.headers, content, failure)
+        answer = self.status, self.headers, self.body.content, self.failure
+        return Outcome(left, now, jitter, *answer, measured=time.monotonic())
 
 
 def _root(error: BaseException, handled: BaseException | None) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
         return _root(error.exceptions[0], handled)
     beneath = error.__cause__ or error.__context__
-    return error if beneath in (None, handled) else _root(beneath, handled)
+    # anyio pops from an empty queue to find out that it is closed.
+    ended = beneath in (None, handled) or isinstance(beneath, LookupError)
+    return error if ended else _root(beneath, handled)  # type: ignore[arg-type]
 
 
 class _Driver:
@@ -142,9 +148,8 @@ class _Driver:
 
     def __init__(self, transport: Any) -> None:
         if not isinstance(transport, self.kind):
-            raise TypeError(
-                f"transport: an httpx.{self.kind.__name__} is needed, got {type(transport)}"
-            )
+            kind = f"httpx.{self.kind.__name__}"
+            raise TypeError(f"transport: an {kind} is needed, got {type(transport)}")
         self._transport = transport
         self._sleep = self.pause
         self._closed = False

@@ -41,12 +41,12 @@ class Limits(float):
         """Seconds left now, zero or less when none are."""
         return self._end - time.monotonic()
 
-    def or_raise(self, error: type[Exception] | None) -> float:
-        """Seconds left now, or `error` when none are; without one a moment, to fail in."""
+    def or_raise(self, error: type[Exception]) -> float:
+        """Seconds left now, or `error` when none are."""
         left = self.left()
-        if left <= 0 and error is not None:
+        if left <= 0:
             raise error("the deadline has passed")
-        return max(left, 0.001)
+        return left
 
     def sends(self, data: bytes) -> None:
         """Notes that `data` is about to leave."""
@@ -116,7 +116,8 @@ class Stream:
 
     def start_tls(self, ssl_context: Any, server_hostname: Any, timeout: Any) -> Any:
         """The stream inside TLS."""
-        left = timeout.or_raise(None)
+        # A moment at least, in which httpcore fails and closes it.
+        left = max(timeout.left(), 0.001)
         return Stream(self._stream.start_tls(ssl_context, server_hostname, left))
 
 
@@ -170,7 +171,7 @@ class AsyncStream(Stream):
 
     async def start_tls(self, ssl_context: Any, server_hostname: Any, timeout: Any) -> Any:
         """As `Stream.start_tls`."""
-        left = timeout.or_raise(None)
+        left = max(timeout.left(), 0.001)
         return AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
 
 

@@ -36,10 +36,10 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
     """Sends one operation, again where that is safe, until it succeeds or the error is final."""
     request = request_of(operation, parameters)
     success = success_of(operation)
-    left, pause, tries = settings.timeout, 0.0, 0
+    left, pause, since, tries = settings.timeout, 0.0, None, 0
     while True:
         tries += 1
-        outcome = yield Send(settings, request, left, pause)
+        outcome = yield Send(settings, request, left, pause, since)
         error = failure_of(request, outcome, settings)
         said = str(request), outcome.status or "no answer", tries, left - pause - outcome.left
         _log.debug("%s: %s, try %d, %.3f s, %d bytes", *said, len(outcome.content))
@@ -53,7 +53,7 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
         refused = isinstance(error, APIStatusError)
         reason = f"{request} answered {outcome.status}." if refused else error
         _log.warning("%s Try %d of %d in %.2f s.", reason, tries + 1, settings.max_tries, again)
-        left, pause = outcome.left, again
+        left, pause, since = outcome.left, again, outcome.measured
 
 
 def list_target_materials(settings: Settings) -> Flow[TargetMaterials]:

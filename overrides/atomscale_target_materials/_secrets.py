@@ -1,10 +1,9 @@
 """The one scrubber of secrets: of texts, and of what httpcore logs."""
 
+import html
 import logging
 import re
 from typing import Any, NoReturn
-
-LARGE = 1024 * 1024
 
 
 class Secret:
@@ -30,16 +29,13 @@ class Secret:
         return re.sub(self._pattern(), "[redacted]", text)
 
     def scrub_bytes(self, body: bytes) -> bytes:
-        """As `scrub`, of bytes; a large body is searched closely only when there is a reason to."""
-        # What no encoder of texts changes: letters and digits.
-        runs = (max(re.split(r"[^A-Za-z0-9]+", each), key=len) for each in self._all)
-        if len(body) > LARGE and not any(run.encode() in body for run in runs):
-            return body
+        """As `scrub`, of bytes."""
         return re.sub(self._pattern().encode(errors="surrogateescape"), b"[redacted]", body)
 
     def _pattern(self) -> str:
         # A text in UTF-16 or UTF-32 has zeros between its characters.
-        escaped = (r"\0{0,3}".join(map(_forms_of, each)) for each in self._all)
+        units = (re.findall(r"\\+|[^\\]", each) for each in self._all)
+        escaped = (r"\0{0,3}".join(map(_forms_of, each)) for each in units)
         return "|".join((*escaped, *map(re.escape, self._all)))
 
     def __repr__(self) -> str:
@@ -49,27 +45,29 @@ class Secret:
         raise TypeError("an API key is never pickled")
 
 
-def _forms_of(char: str) -> str:
-    """A pattern: the character percent-encoded, as JSON or a repr escapes it, or as it is."""
-    data, plain = char.encode(errors="surrogateescape"), re.escape(char)
+def _forms_of(unit: str) -> str:
+    """A pattern for a character or a run of backslashes: plain, or as any encoder escapes it."""
+    if unit[0] == "\\":
+        count = len(unit)
+        return rf"(?:(?:%5[cC]|\\{{1,4}}[ux](?:00)?5[cC]){{{count}}}|\\{{{count},{4 * count}}})"
+    data, plain = unit.encode(errors="surrogateescape"), re.escape(unit)
     percent = "".join(f"%{_hex(byte)}" for byte in data)
-    escaped = f"u{_hex(ord(char), 4)}", r"\\{1,4}".join(f"x{_hex(byte)}" for byte in data), plain
+    escaped = f"u{_hex(ord(unit), 4)}", r"\\{1,4}".join(f"x{_hex(byte)}" for byte in data), plain
+    entity = re.escape(html.escape(unit))
     # Each branch begins with a literal, so that the search is fast, and is final, so that it ends.
-    return rf"(?>{percent}|\\\\{{0,3}}(?:{'|'.join(escaped)})|{plain})"
+    return rf"(?>{percent}|\\\\{{0,3}}(?:{'|'.join(escaped)})|{entity}|{plain})"
 
 
 def _hex(number: int, digits: int = 2) -> str:
     return "".join(f"[{digit}{digit.upper()}]" for digit in f"{number:0{digits}x}")
 
 
-class _WithoutAnswers(logging.Filter):
+def _without_answers(record: logging.LogRecord) -> bool:
     """At DEBUG httpcore logs what a server sends, which may be the key: the event is enough."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        event, _, _ = record.getMessage().partition(" ")
-        if event.startswith("receive_response"):
-            record.msg, record.args = event, ()
-        return True
+    event, _, _ = record.getMessage().partition(" ")
+    if event.startswith("receive_response"):
+        record.msg, record.args = event, ()
+    return True
 
 
-logging.getLogger("httpcore.http11").addFilter(_WithoutAnswers())
+logging.getLogger("httpcore.http11").addFilter(_without_answers)

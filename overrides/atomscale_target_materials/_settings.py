@@ -7,6 +7,7 @@ import re
 import warnings
 from base64 import b64encode
 from collections.abc import Callable
+from operator import index
 from typing import Any
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -34,11 +35,12 @@ def _seconds(timeout: float) -> float:
     return float(timeout)
 
 
-def _positive(_: object, attribute: "attrs.Attribute[int]", count: int) -> None:
+def _positive(settings: object, attribute: "attrs.Attribute[int]", count: Any) -> None:
     if isinstance(count, bool) or not hasattr(count, "__index__"):
         raise TypeError(f"{attribute.name}: an int is needed, got {type(count).__name__}")
-    if count < 1:
+    if index(count) < 1:
         raise ValueError(f"{attribute.name}: at least 1 is needed, got {count!r}")
+    object.__setattr__(settings, attribute.name, index(count))
 
 
 @attrs.frozen
@@ -138,7 +140,7 @@ def _fault_of_base_url(url: str) -> str | None:
     faults = {
         "does not begin with https:// (or http://)": parts.scheme not in ("http", "https"),
         "has user info (a name or password before the host)": "@" in parts.netloc,
-        "has no valid host": not re.fullmatch(HOST, host),
+        "has no valid host": not re.fullmatch(HOST, host) or ("[" in parts.netloc) != (":" in host),
         "has an invalid port": port == 0 or parts.netloc.endswith(":"),
         "has a query or fragment": "?" in url or "#" in url,
         "has . or .. in its path": bool({".", ".."} & set(parts.path.split("/"))),

@@ -35,6 +35,8 @@ class Send:
     request: Request
     left: float
     pause: float = 0.0
+    since: float | None = None
+    """When `left` was measured, by the monotonic clock; None: now."""
 
 
 @attrs.frozen
@@ -67,6 +69,8 @@ class Outcome:
     """Names in lower case."""
     content: bytes | bytearray = attrs.field(default=b"", repr=False)
     failure: Failure | None = None
+    measured: float | None = None
+    """When `left` was measured, by the monotonic clock."""
 
 
 T = TypeVar("T")

@@ -155,13 +155,9 @@ def _union(hints: Iterable[Any]) -> Convert:
         if not fits:
             # The member that was read furthest is the one that was meant.
             raise max(mismatches, key=lambda mismatch: len(mismatch.steps))
-        return min(fits, key=_unknown_fields)
+        return min(fits, key=lambda fit: len(getattr(fit, "additional_properties", ())))
 
     return convert
-
-
-def _unknown_fields(value: Any) -> int:
-    return len(getattr(value, "additional_properties", ()))
 
 
 class _Model:

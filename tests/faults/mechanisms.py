@@ -1,6 +1,6 @@
 """The mechanisms that keep the promises, each with a way to disable it.
 
-Disabling one must break the rows that name it, and nothing else: an ordinary call still succeeds.
+Disabling one must break the rows that name it; an ordinary call still succeeds.
 """
 
 import json
@@ -91,9 +91,9 @@ def _sent_whatever_is_written(limits: Any, _: bytes) -> None:
 
 MECHANISMS: dict[str, Mechanism] = {
     "deadline": Mechanism(
-        "_network.Limits.or_raise",
+        "_network.Limits.left",
         "every socket operation is granted what is left of the call's time, no more",
-        replacing(_network.Limits, "or_raise", lambda *_: 60.0),
+        replacing(_network.Limits, "left", lambda _: 60.0),
     ),
     "record of what was sent": Mechanism(
         "_network.Limits.sends",
