@@ -26,7 +26,7 @@ from .errors import class_for_status as error_for
 
 CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
 LONGEST_DETAIL = 2000
-LATER = " Try again later, perhaps with a longer timeout."
+LATER = " Try again later, or with another timeout, max_tries or max_response_bytes."
 NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates right?"
 UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
 
