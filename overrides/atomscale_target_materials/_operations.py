@@ -23,7 +23,6 @@ from ._codec import decode, failure_of, success_of
 from ._settings import Settings
 from ._steps import Flow, Request, Send
 from ._wire import Mismatch, converter, plain
-from .errors import APIStatusError
 from .stacks import TargetMaterials
 
 __all__ = ["UNSET", "Unset", "add_layer", "call", "list_target_materials"]
@@ -50,8 +49,8 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
             if tries > 1:
                 error.args = (f"{error} It was tried {tries} times.",)
             raise error
-        refused = isinstance(error, APIStatusError)
-        reason = f"{request} answered {outcome.status}." if refused else error
+        status = getattr(error, "status_code", None)
+        reason = f"{request} answered {status}." if status else error
         _log.warning("%s Try %d of %d in %.2f s.", reason, tries + 1, settings.max_tries, again)
         left, pause, since = outcome.left, again, outcome.measured
 

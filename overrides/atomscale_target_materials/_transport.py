@@ -120,14 +120,15 @@ class Transport(httpx.BaseTransport):
     """httpcore's connection pool with our network backend; a forked child has its own."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None, proxy: Proxy | None = None) -> None:
-        self._kind = (httpcore.ConnectionPool, httpcore.HTTPProxy), Backend(), ssl_context, proxy
+        kinds = httpcore.ConnectionPool, httpcore.HTTPProxy
+        self._new_pool = partial(_pool, kinds, Backend(), ssl_context, proxy)
         self._pools: dict[int, httpcore.ConnectionPool] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Sends one request; follows nothing, retries nothing."""
         pid = os.getpid()
         # Of threads that make one at the same time all use the same.
-        pool = self._pools.get(pid) or self._pools.setdefault(pid, _pool(*self._kind))
+        pool = self._pools.get(pid) or self._pools.setdefault(pid, self._new_pool())
         return _answer(pool.handle_request(_core(request)))
 
     def close(self) -> None:
@@ -141,7 +142,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, ssl_context: ssl.SSLContext | None, proxy: Proxy | None = None) -> None:
         kinds = httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy
-        self._kind = kinds, AsyncBackend(), ssl_context, proxy
+        self._new_pool = partial(_pool, kinds, AsyncBackend(), ssl_context, proxy)
         self._pools: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None]]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -154,7 +155,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         for ended in [each for each in list(self._pools) if each.is_closed()]:
             self._pools.pop(ended, None)
         if loop not in self._pools:
-            pool = _pool(*self._kind)
+            pool = self._new_pool()
             self._pools[loop] = pool, self._life_of(pool, loop)
             await anext(self._pools[loop][1])
         return self._pools[loop][0]
