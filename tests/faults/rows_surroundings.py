@@ -1052,7 +1052,7 @@ NO_TUNNEL: list[Fault] = [
     ),
 ]
 
-# Promised, and not kept yet
+# Passwords that are odd texts
 
 ODD_PASSWORDS: list[Fault] = [
     proxied(
