@@ -116,7 +116,7 @@ def test_answers_that_are_no_json(
 def test_an_undocumented_success(caller: Caller, patch_note: types.ModuleType) -> None:
     with (
         Server(replies(answer(202, b"{}"))) as server,
-        pytest.raises(APIResponseValidationError, match=r"success \(200, 203, 204\)"),
+        pytest.raises(APIResponseValidationError, match="not a documented success"),
     ):
         caller(
             lambda client: client.call(patch_note, note="n", body=BODY), base_url=server.base_url

@@ -5,8 +5,8 @@ types mean success is asked of the generated code.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from functools import cache, partial, reduce
+from contextlib import suppress
+from functools import cache, reduce
 from operator import or_
 from types import ModuleType, NoneType, UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
@@ -31,62 +31,34 @@ NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates rig
 UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
 
 
-@attrs.frozen
-class Success:
-    """What an operation answers when it succeeds."""
-
-    hint: Any
-    statuses: Mapping[int, Callable[[Outcome], Any] | None]
-    """Documented 2xx -> None for JSON of type `hint`, else how the generated code reads it."""
-
-
 @cache
-def success_of(operation: ModuleType) -> Success:
-    """Asked of the generated `_parse_response`: its type, and what it does with each 2xx status.
+def _hint_of(operation: ModuleType) -> Any:
+    """The type of an operation's success, as the generated `_parse_response` has it.
 
     Error answers all have the one schema `Error`, which no success uses: so its type tells them.
     """
-    parse = operation._parse_response  # noqa: SLF001 - guarded by a contract test
-    hint = get_type_hints(parse)["return"]
+    hint = get_type_hints(operation._parse_response)["return"]  # noqa: SLF001 - a contract test guards it
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     kinds = [kind for kind in members if kind not in (Error, NoneType)]
     if len(kinds) > 1:
         # The generator writes Any for what it does not read: a 204.
         kinds = [kind for kind in kinds if kind is not Any]
-    statuses: dict[int, Callable[[Outcome], Any] | None] = {}
-    for status in range(200, 300):
-        try:
-            probe = _Body(status)
-            parse(client=probe, response=probe)
-        except _AsJson:
-            statuses[status] = None
-        except UnexpectedStatus:
-            continue
-        else:
-            statuses[status] = partial(_read, parse)
-    return Success(reduce(or_, kinds) if kinds else NoneType, statuses)
+    return reduce(or_, kinds) if kinds else NoneType
 
 
-def _read(parse: Callable[..., Any], outcome: Outcome) -> Any:
-    answer = _Body(outcome.status or 0, bytes(outcome.content))
-    return parse(client=answer, response=answer)
-
-
-class _AsJson(Exception):  # noqa: N818 - a signal, caught above
+class _AsJson(Exception):  # noqa: N818 - a signal, caught below
     pass
 
 
 @attrs.frozen
-class _Body:
+class _Response:
     """Stands for the response, and for a strict client, in the generated `_parse_response`."""
 
-    status_code: int
-    content: bytes = b""
+    _outcome: Outcome
     raise_on_unexpected_status: bool = True
-
-    @property
-    def text(self) -> str:
-        return self.content.decode()
+    status_code = property(lambda self: self._outcome.status)
+    content = property(lambda self: bytes(self._outcome.content))
+    text = property(lambda self: self.content.decode())
 
     def json(self) -> NoReturn:
         raise _AsJson
@@ -109,21 +81,20 @@ def failure_of(request: Request, outcome: Outcome, settings: Settings) -> Atomsc
     )
 
 
-def decode(request: Request, outcome: Outcome, success: Success, settings: Settings) -> Any:
+def decode(request: Request, outcome: Outcome, operation: ModuleType, settings: Settings) -> Any:
     """The value of a complete answer with a status of 2xx, or APIResponseValidationError."""
     path = ""
     try:
-        return _value_of(outcome, success)
-    except Mismatch as mismatch:
-        fault = _clean(mismatch.fault, settings)
-        path = _clean(mismatch.path, settings)
+        return _value_of(outcome, operation)
+    except UnexpectedStatus:
+        fault = "the status is not a documented success"
     except RecursionError:
         fault = "it is nested too deeply"
     except msgspec.DecodeError as error:
-        fault, _, path = _clean(str(error), settings).partition(" - at `")
-    except ValueError as error:
-        fault = _clean(str(error), settings)
-    path = path.rstrip("`")
+        fault, _, path = str(error).rstrip("`").partition(" - at `")
+    except (Mismatch, ValueError) as error:
+        fault, path = str(error), getattr(error, "path", "")
+    fault, path = _clean(fault, settings), _clean(path, settings)
     place = f" at {path}" if path not in ("", "$") else ""
     raise APIResponseValidationError(
         f"{request} answered {outcome.status}, but not what the API describes: {fault}{place}. "
@@ -134,20 +105,16 @@ def decode(request: Request, outcome: Outcome, success: Success, settings: Setti
     )
 
 
-def _value_of(outcome: Outcome, success: Success) -> Any:
-    status = outcome.status or 0
-    if status not in success.statuses:
-        documented = ", ".join(map(str, success.statuses))
-        raise ValueError(f"the status is not a documented success ({documented})")
-    read = success.statuses[status]
-    if read is not None:
-        return read(outcome)
+def _value_of(outcome: Outcome, operation: ModuleType) -> Any:
+    with suppress(_AsJson):
+        response = _Response(outcome)
+        return operation._parse_response(client=response, response=response)  # noqa: SLF001
     content_type = outcome.headers.get("content-type", "").partition(";")[0].strip()
     if content_type and not re.fullmatch(r"(?i)application/([^,]+\+)?json", content_type):
         raise ValueError(f"the content type is {content_type!r} instead of JSON")
     if not outcome.content:
         raise ValueError("the body is empty")
-    return converter(success.hint)(msgspec.json.decode(outcome.content))
+    return converter(_hint_of(operation))(msgspec.json.decode(outcome.content))
 
 
 def _status_error(

@@ -19,7 +19,7 @@ from atomscale_target_materials_api.models import Layer, LayerCreate
 from atomscale_target_materials_api.types import UNSET, Unset
 
 from . import _retry
-from ._codec import decode, failure_of, success_of
+from ._codec import decode, failure_of
 from ._settings import Settings
 from ._steps import Flow, Request, Send
 from ._wire import Mismatch, converter, plain
@@ -34,7 +34,6 @@ _log.addHandler(logging.NullHandler())
 def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any]) -> Flow[Any]:
     """Sends one operation, again where that is safe, until it succeeds or the error is final."""
     request = request_of(operation, parameters)
-    success = success_of(operation)
     left, pause, since, tries = settings.timeout, 0.0, None, 0
     while True:
         tries += 1
@@ -43,7 +42,7 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
         said = str(request), outcome.status or "no answer", tries, left - pause - outcome.left
         _log.debug("%s: %s, try %d, %.3f s, %d bytes", *said, len(outcome.content))
         if error is None:
-            return decode(request, outcome, success, settings)
+            return decode(request, outcome, operation, settings)
         again = _retry.pause(request, outcome, tries) if tries < settings.max_tries else None
         if again is None:
             if tries > 1:

@@ -13,7 +13,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from importlib.resources import files
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -40,11 +40,6 @@ class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers 
         self.steps: list[str | int] = []
         """From the inside out."""
 
-    def at(self, step: str | int) -> "Mismatch":
-        """This mismatch, seen from one level further out."""
-        self.steps.append(step)
-        return self
-
     @property
     def path(self) -> str:
         """As a JSON path, for example `$[1].element_dict.Ba`."""
@@ -67,13 +62,13 @@ def converter(hint: Any) -> Convert:  # noqa: PLR0911 - a table by kind
     if origin in (Union, UnionType):
         return _union(args)
     if origin is list:
-        return _array(converter(args[0]))
+        return partial(_array, item=converter(args[0]))
     if origin is dict:
-        return _object(converter(args[1]))
+        return partial(_object, member=converter(args[1]))
     if hint in _OURS:
         return _OURS[hint]
     if attrs.has(hint):
-        return _Model(hint)
+        return partial(_model, cls=hint)
     return partial(_checked, kind=hint)
 
 
@@ -119,23 +114,20 @@ _OURS: dict[Any, Convert] = {
 }
 
 
-def _array(item: Convert) -> Convert:
-    return lambda value: [
-        _step(item, each, index) for index, each in enumerate(_checked(value, list))
-    ]
+def _array(value: Any, item: Convert) -> list[Any]:
+    return [_step(item, each, index) for index, each in enumerate(_checked(value, list))]
 
 
-def _object(member: Convert) -> Convert:
-    return lambda value: {
-        key: _step(member, each, key) for key, each in _checked(value, dict).items()
-    }
+def _object(value: Any, member: Convert) -> dict[str, Any]:
+    return {key: _step(member, each, key) for key, each in _checked(value, dict).items()}
 
 
 def _step(convert: Convert, value: Any, step: str | int) -> Any:
     try:
         return convert(value)
     except Mismatch as mismatch:
-        raise mismatch.at(step) from None
+        mismatch.steps.append(step)
+        raise
 
 
 def _union(hints: Iterable[Any]) -> Convert:
@@ -160,40 +152,35 @@ def _union(hints: Iterable[Any]) -> Convert:
     return convert
 
 
-class _Model:
-    """The converter for a generated model."""
+@cache
+def _fields(cls: Any) -> tuple[list[tuple[str, str, Convert, bool]], Convert | None]:
+    hints = get_type_hints(cls, localns=vars(models))
+    rest = hints.pop("additional_properties", None)
+    json_names = _json_names(cls, hints)
+    known = [
+        (json_names[name], name, converter(hint), Unset not in get_args(hint))
+        for name, hint in hints.items()
+    ]
+    return known, _bounded(converter(rest), cls.__name__) if rest else None
 
-    def __init__(self, cls: Any) -> None:
-        self._cls = cls
 
-    @cached_property
-    def _fields(self) -> tuple[list[tuple[str, str, Convert, bool]], Convert | None]:
-        # Not before the first use: a model may hold itself.
-        hints = get_type_hints(self._cls, localns=vars(models))
-        rest = hints.pop("additional_properties", None)
-        json_names = _json_names(self._cls, hints)
-        known = [
-            (json_names[name], name, converter(hint), Unset not in get_args(hint))
-            for name, hint in hints.items()
-        ]
-        return known, _bounded(converter(rest), self._cls.__name__) if rest else None
-
-    def __call__(self, value: Any) -> Any:
-        unread, arguments = dict(_checked(value, dict)), {}
-        known, rest = self._fields
-        for json_name, name, member, required in known:
-            if json_name in unread:
-                arguments[name] = _step(member, unread.pop(json_name), json_name)
-            elif required:
-                raise Mismatch(f"the field {json_name!r} is missing")
-            else:
-                arguments[name] = UNSET
-        model = self._cls(**arguments)
-        if rest:
-            model.additional_properties = rest(unread)
-        elif unread:
-            raise Mismatch(f"the field {json.dumps(next(iter(unread)))} is unknown")
-        return model
+def _model(value: Any, cls: Any) -> Any:
+    # Asked for at the first use: a model may hold itself.
+    known, rest = _fields(cls)
+    unread, arguments = dict(_checked(value, dict)), {}
+    for json_name, name, member, required in known:
+        if json_name in unread:
+            arguments[name] = _step(member, unread.pop(json_name), json_name)
+        elif required:
+            raise Mismatch(f"the field {json_name!r} is missing")
+        else:
+            arguments[name] = UNSET
+    model = cls(**arguments)
+    if rest:
+        model.additional_properties = rest(unread)
+    elif unread:
+        raise Mismatch(f"the field {json.dumps(next(iter(unread)))} is unknown")
+    return model
 
 
 @cache
@@ -213,24 +200,25 @@ def _bounded(convert: Convert, schema_name: str) -> Convert:
     schema = _schemas().get(_class_name(schema_name), {})
     names = schema.get("propertyNames", {}).get("enum")
     amounts = schema.get("additionalProperties")
-    low = amounts.get("minimum", -math.inf) if isinstance(amounts, dict) else -math.inf
-    high = amounts.get("maximum", math.inf) if isinstance(amounts, dict) else math.inf
-    if names is None and (low, high) == (-math.inf, math.inf):
-        return convert
+    limits = amounts if isinstance(amounts, dict) else {}
+    low, high = limits.get("minimum", -math.inf), limits.get("maximum", math.inf)
+
+    def amount_of(value: Any) -> Any:
+        if value is None or low <= value <= high:
+            return value
+        fault = f"Expected a number from {low:g} to {high:g}, got {value!r}"
+        raise Mismatch(fault, is_value=True)
 
     def bounded(value: Any) -> Any:
-        converted = convert(value)
-        for name, amount in converted.items():
-            if names is not None and name not in names:
-                few = ", ".join(names[:5])
-                fault = f"{json.dumps(name)} is not one of the {len(names)} names {few}, ..."
-                raise Mismatch(fault, is_value=True)
-            if amount is not None and not low <= amount <= high:
-                fault = f"Expected a number from {low:g} to {high:g}, got {amount!r}"
-                raise Mismatch(fault, is_value=True).at(name)
-        return converted
+        unknown = next((name for name in value if names and name not in names), None)
+        if unknown is not None:
+            few = (
+                f"{json.dumps(unknown)} is not one of the {len(names)} names {', '.join(names[:5])}"
+            )
+            raise Mismatch(f"{few}, ...", is_value=True)
+        return _object(convert(value), amount_of)
 
-    return bounded
+    return bounded if names or limits.keys() & {"minimum", "maximum"} else convert
 
 
 def _json_names(cls: Any, names: Iterable[str]) -> dict[str, str]:
@@ -249,14 +237,11 @@ class _Probe:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    @property
-    def value(self) -> "_Probe":
+    def __getattr__(self, _: str) -> "_Probe":
         return self
 
-    def to_dict(self) -> "_Probe":
+    def __call__(self) -> "_Probe":
         return self
-
-    isoformat = to_tuple = to_dict
 
     def __iter__(self) -> Iterator["_Probe"]:
         yield self

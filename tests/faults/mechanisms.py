@@ -44,12 +44,17 @@ def replacing(owner: Any, name: str, substitute: Any) -> Disable:
     return lambda patch: patch.setattr(owner, name, substitute)
 
 
+def forget_converters() -> None:
+    _wire.converter.cache_clear()
+    _wire._fields.cache_clear()
+
+
 def uncached(disable: Disable) -> Disable:
     """For what the cached converters have captured."""
 
     def disabled(patch: pytest.MonkeyPatch) -> None:
         disable(patch)
-        _wire.converter.cache_clear()
+        forget_converters()
 
     return disabled
 

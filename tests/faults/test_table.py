@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from atomscale_target_materials import _wire
-
 from ..conftest import Caller
 from ..server import Server
 from .mechanisms import MECHANISMS as SHARED
+from .mechanisms import forget_converters
 from .page import ALL, MARK, PAGE, TITLES, section
 from .rows import MECHANISMS, MODULES, ROWS
 from .table import CALLS, GOOD, Fault, answered
@@ -22,7 +21,7 @@ each_mechanism = pytest.mark.parametrize("name", MECHANISMS)
 def disabled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     yield lambda name: MECHANISMS[name].disable(monkeypatch)
     monkeypatch.undo()
-    _wire.converter.cache_clear()
+    forget_converters()
 
 
 @pytest.mark.parametrize(
