@@ -318,7 +318,8 @@ def test_the_seed() -> None:
     for layer in (layer for stack in stacks for layer in stack.layers):
         assert layer.elements == elements_of(layer.composition_string or "", SYMBOLS) != {}
         assert layer.orientation
-        assert {"organization_id", "layer_count_is_final"} <= {*layer.row.additional_properties}
+    for row in (row for stack in stacks for row in stack.rows):
+        assert {"organization_id", "layer_count_is_final"} <= {*row.additional_properties}
     texts = {str(stack) for stack in stacks}
     assert "BaTiO3(001)/SrTiO3(001)/Si" in texts
     assert any("Al0.3Ga0.7As" in text for text in texts)

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomscale_target_materials._wire import Mismatch, converter, plain
+from atomscale_target_materials._arguments import plain
+from atomscale_target_materials._wire import Mismatch, converter
 from atomscale_target_materials_api.models import TargetMaterial
 from atomscale_target_materials_api.types import UNSET
 

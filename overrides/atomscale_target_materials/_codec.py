@@ -74,7 +74,7 @@ def failure_of(request: Request, outcome: Outcome, settings: Settings) -> Atomsc
     unknown = failure.sent and not request.is_safe
     through = f" through the proxy {settings.proxy.url}" if settings.proxy else ""
     told = f"{request} to {settings.base_url}{through} failed: {failure.reason}"
-    reason = _clean(told, settings)
+    reason = clean(told, settings)
     return failure.error(
         f"{reason}." + (UNKNOWN if unknown else LATER if failure.sent else NOT_SENT),
         outcome_unknown=unknown,
@@ -94,7 +94,7 @@ def decode(request: Request, outcome: Outcome, operation: ModuleType, settings: 
         fault, _, path = str(error).rstrip("`").partition(" - at `")
     except (Mismatch, ValueError) as error:
         fault, path = str(error), getattr(error, "path", "")
-    fault, path = _clean(fault, settings), _clean(path, settings)
+    fault, path = clean(fault, settings), clean(path, settings)
     place = f" at {path}" if path not in ("", "$") else ""
     raise APIResponseValidationError(
         f"{request} answered {outcome.status}, but not what the API describes: {fault}{place}. "
@@ -120,7 +120,7 @@ def _value_of(outcome: Outcome, operation: ModuleType) -> Any:
 def _status_error(
     request: Request, status: int, outcome: Outcome, settings: Settings
 ) -> APIStatusError:
-    detail = _clean(_detail_of(outcome), settings)
+    detail = clean(_detail_of(outcome), settings)
     unknown = not request.is_safe and status not in CERTAINLY_NOT_DONE
     says = f": {detail}" if detail else ""
     return error_for(status)(
@@ -129,17 +129,17 @@ def _status_error(
         + (UNKNOWN if unknown else LATER if status >= 500 else ""),
         status_code=status,
         detail=detail or None,
-        request_id=_clean(outcome.headers.get("x-request-id", ""), settings) or None,
+        request_id=clean(outcome.headers.get("x-request-id", ""), settings) or None,
         outcome_unknown=unknown,
     )
 
 
 def _advice(status: int, detail: str, outcome: Outcome, settings: Settings) -> str:
     if 300 <= status <= 399:
-        target = _clean(outcome.headers.get("location", ""), settings) or "(no location)"
+        target = clean(outcome.headers.get("location", ""), settings) or "(no location)"
         return f" It redirects to {target}; redirects are never followed: check base_url."
     if status == 404 and detail in ("", "Not Found"):
-        return f" Is base_url right: {_clean(settings.base_url, settings)}?"
+        return f" Is base_url right: {clean(settings.base_url, settings)}?"
     wait = retry_after(outcome)
     return {
         401: f" The key came from {settings.key_source}: is it the right one, and not revoked?",
@@ -148,7 +148,7 @@ def _advice(status: int, detail: str, outcome: Outcome, settings: Settings) -> s
     }.get(status, "")
 
 
-def _clean(text: str, settings: Settings) -> str:
+def clean(text: str, settings: Settings) -> str:
     """A server's text, fit for a message: one line, no control characters, no key, not too long."""
     text = settings.key.scrub(text)[: 10 * LONGEST_DETAIL]
     shown = "".join(char for char in text if char.isprintable() or char.isspace())

@@ -15,14 +15,14 @@ import msgspec
 import atomscale_target_materials_api.api.target_materials.add_target_material_layer as _add
 import atomscale_target_materials_api.api.target_materials.list_target_materials as _list
 from atomscale_target_materials_api import models
-from atomscale_target_materials_api.models import Layer, LayerCreate
+from atomscale_target_materials_api.models import Layer
 from atomscale_target_materials_api.types import UNSET, Unset
 
 from . import _retry
+from ._arguments import fitting, layer_create
 from ._codec import decode, failure_of
 from ._settings import Settings
 from ._steps import Flow, Request, Send
-from ._wire import Mismatch, converter, plain
 from .stacks import TargetMaterials
 
 __all__ = ["UNSET", "Unset", "add_layer", "call", "list_target_materials"]
@@ -61,18 +61,8 @@ def list_target_materials(settings: Settings) -> Flow[TargetMaterials]:
 
 
 def add_layer(settings: Settings, fields: Mapping[str, Any]) -> Flow[Layer]:
-    """Adds one layer (API reference, A2); `fields` holds UNSET for what was left out."""
-    return call(settings, _add, {"body": layer_create(fields)})
-
-
-def layer_create(fields: Mapping[str, Any]) -> LayerCreate:
-    """The request body of `add_layer`, checked; TypeError or ValueError naming the argument."""
-    given = {
-        name: _fitting(Any, value, name)[0]
-        for name, value in fields.items()
-        if name != "self" and value is not UNSET
-    }
-    return _fitting(LayerCreate, given, "")[1]  # type: ignore[no-any-return]
+    """Adds one layer (API reference, A2); `fields` are the locals of the client's method."""
+    return call(settings, _add, {"body": layer_create({**fields, "self": UNSET})})
 
 
 def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
@@ -84,13 +74,13 @@ def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
             f"got {operation!r:.100}"
         )
     hints = _hints_of(build)
-    fitting = dict(parameters)
+    arguments = dict(parameters)
     for name in parameters.keys() & hints.keys() - {"body"}:
         if parameters[name] is not UNSET:
-            _, fitting[name] = _fitting(hints[name], parameters[name], name)
-    options = _built(build, fitting, hints, operation.__name__.rpartition(".")[2])
+            _, arguments[name] = fitting(hints[name], parameters[name], name)
+    options = _built(build, arguments, hints, operation.__name__.rpartition(".")[2])
     if "json" in options:
-        body, _ = _fitting(hints["body"], options.pop("json"), "body")
+        body, _ = fitting(hints["body"], options.pop("json"), "body")
         options["content"] = msgspec.json.encode(body)
     return Request(options.pop("method").upper(), options.pop("url"), options)
 
@@ -120,17 +110,3 @@ def _built(
 @cache
 def _hints_of(build: Callable[..., Any]) -> dict[str, Any]:
     return get_type_hints(build, localns=vars(models))
-
-
-def _fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:
-    """`value` in JSON's own types and as its hint has it; TypeError or ValueError tells where."""
-    try:
-        json_value = plain(value)
-        return json_value, converter(hint)(json_value)
-    except Mismatch as mismatch:
-        kind = ValueError if mismatch.is_value else TypeError
-        place = (place + mismatch.path[1:]).lstrip(".")
-        message = f"{place}: {mismatch.fault}" if place else mismatch.fault
-    except RecursionError:
-        kind, message = ValueError, f"{place or 'an argument'}: nested too deeply"
-    raise kind(message)

@@ -1,4 +1,4 @@
-"""JSON values <-> Python values, driven by type hints alone.
+"""From JSON values to Python values, driven by type hints alone.
 
 A converter is made once for each type hint of the generated code. It checks one JSON value strictly
 and gives the value that the hint stands for. No model and no field is named here.
@@ -7,11 +7,8 @@ and gives the value that the hint stands for. No model and no field is named her
 import datetime
 import json
 import math
-import numbers
-import operator
 import re
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from importlib.resources import files
@@ -43,7 +40,7 @@ class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers 
     @property
     def path(self) -> str:
         """As a JSON path, for example `$[1].element_dict.Ba`."""
-        return "$" + "".join(_path_step(step) for step in reversed(self.steps))
+        return "$" + "".join(map(_path_step, reversed(self.steps)))
 
 
 def _path_step(step: str | int) -> str:
@@ -90,7 +87,8 @@ def _timestamp(value: Any) -> datetime.datetime:
     raise Mismatch(f"Invalid ISO 8601 timestamp {json.dumps(value)}", is_value=True)
 
 
-def _finite(number: Any) -> Any:
+def finite(number: Any) -> Any:
+    """A number that JSON can write and a double can hold."""
     with suppress(OverflowError):
         if math.isfinite(number):
             return number
@@ -99,34 +97,35 @@ def _finite(number: Any) -> Any:
 
 def _anything(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _step(_anything, each, key) for key, each in value.items()}
+        return {key: step(_anything, each, key) for key, each in value.items()}
     if isinstance(value, list):
-        return [_step(_anything, each, index) for index, each in enumerate(value)]
-    return _finite(value) if isinstance(value, int) else value
+        return [step(_anything, each, index) for index, each in enumerate(value)]
+    return finite(value) if isinstance(value, int) else value
 
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _OURS: dict[Any, Convert] = {
     int: lambda value: _checked(value, _Int64),
     # A whole number stays an int: 1 is not written back as 1.0.
-    float: lambda value: _finite(_checked(value, int | float)),
+    float: lambda value: finite(_checked(value, int | float)),
     datetime.datetime: _timestamp,
 }
 
 
 def _array(value: Any, item: Convert) -> list[Any]:
-    return [_step(item, each, index) for index, each in enumerate(_checked(value, list))]
+    return [step(item, each, index) for index, each in enumerate(_checked(value, list))]
 
 
 def _object(value: Any, member: Convert) -> dict[str, Any]:
-    return {key: _step(member, each, key) for key, each in _checked(value, dict).items()}
+    return {key: step(member, each, key) for key, each in _checked(value, dict).items()}
 
 
-def _step(convert: Convert, value: Any, step: str | int) -> Any:
+def step(convert: Convert, value: Any, place: str | int) -> Any:
+    """What is one level further in: a mismatch there is told where."""
     try:
         return convert(value)
     except Mismatch as mismatch:
-        mismatch.steps.append(step)
+        mismatch.steps.append(place)
         raise
 
 
@@ -170,7 +169,7 @@ def _model(value: Any, cls: Any) -> Any:
     unread, arguments = dict(_checked(value, dict)), {}
     for json_name, name, member, required in known:
         if json_name in unread:
-            arguments[name] = _step(member, unread.pop(json_name), json_name)
+            arguments[name] = step(member, unread.pop(json_name), json_name)
         elif required:
             raise Mismatch(f"the field {json_name!r} is missing")
         else:
@@ -254,43 +253,3 @@ def _probed(value: Any) -> str:
     while isinstance(value, list):
         value = value[0]
     return str(value)
-
-
-def plain(value: Any) -> Any:
-    """An argument in JSON's own types, or Mismatch where it has none.
-
-    Anything with `__index__` but a bool is an int and any `numbers.Real` a number, numpy's too.
-    """
-    if value is None or isinstance(value, bool):
-        return value
-    if hasattr(value, "to_dict") and not isinstance(value, type):
-        value = value.to_dict()
-    if isinstance(value, Mapping):
-        return {_key(key): _step(plain, each, str(key)) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_step(plain, each, index) for index, each in enumerate(value)]
-    if isinstance(value, datetime.date | uuid.UUID):
-        return value  # which msgspec writes as JSON has it
-    if isinstance(value, str):
-        return _encodable(value)
-    return _plain_number(value)
-
-
-def _key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise Mismatch(f"Expected `str` as a key, got `{type(key).__name__}`")
-    return _encodable(key)
-
-
-def _encodable(text: str) -> str:
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise Mismatch("Expected text that UTF-8 can encode", is_value=True)
-    return str.__str__(text)
-
-
-def _plain_number(value: Any) -> int | float:
-    with suppress(TypeError):
-        return operator.index(value)
-    if not isinstance(value, numbers.Real):
-        raise Mismatch(f"`{type(value).__name__}` has no JSON form")
-    return float(_finite(value))

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial, wraps
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Self,
+    TypeVar,
+    cast,
+)  # fmt: skip
 
 import attrs
 import httpx
@@ -16,6 +26,7 @@ from ._drivers import AsyncDriver, Driver
 from ._operations import UNSET, Unset
 from ._secrets import Secret
 from ._settings import Settings
+from ._steps import T
 from ._transport import AsyncTransport, Transport, ssl_context_for
 from .stacks import TargetMaterials
 
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient", "Client"]
 
 
+P = ParamSpec("P")
 TransportT = TypeVar("TransportT")
 
 
@@ -196,7 +208,7 @@ class Client(_Client[httpx.BaseTransport]):
                 out.
             APIResponseValidationError: The answer is not what the API describes.
         """
-        arguments = locals()  # of which self is none of the API's
+        arguments = locals()
         return self._driver.run(_operations.add_layer(self._settings, arguments))
 
     def call(self, operation: ModuleType, /, **parameters: Any) -> Any:
@@ -233,35 +245,30 @@ class Client(_Client[httpx.BaseTransport]):
         self.close()
 
 
+def _awaited(
+    method: Callable[Concatenate[Client, P], T],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """A method of `Client` only hands a flow to its driver: that of `AsyncClient` is awaited."""
+
+    @wraps(method)
+    async def awaited(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await cast("Any", method)(client, *args, **kwargs)  # type: ignore[no-any-return]
+
+    return awaited
+
+
 class AsyncClient(_Client[httpx.AsyncBaseTransport]):
-    """As `Client`, for asyncio. A second event loop starts with fresh connections."""
+    """As `Client`, for asyncio: the same methods, awaited.
+
+    A second event loop starts with fresh connections.
+    """
 
     _parts = AsyncTransport, AsyncDriver
     _driver: AsyncDriver
 
-    async def list_target_materials(self) -> TargetMaterials:
-        """As `Client.list_target_materials`, awaited."""
-        return await self._driver.run(_operations.list_target_materials(self._settings))
-
-    async def add_layer(
-        self,
-        *,
-        layer_id: int,
-        sample_id: int | None | Unset = UNSET,
-        composition_string: str | None | Unset = UNSET,
-        element_dict: Amounts | None | Unset = UNSET,
-        orientation: str | None | Unset = UNSET,
-        space_group: str | None | Unset = UNSET,
-        mp_id: str | None | Unset = UNSET,
-        id: int | None | Unset = UNSET,  # noqa: A002 - the API's own name
-    ) -> Layer:
-        """As `Client.add_layer`, awaited."""
-        arguments = locals()
-        return await self._driver.run(_operations.add_layer(self._settings, arguments))
-
-    async def call(self, operation: ModuleType, /, **parameters: Any) -> Any:
-        """As `Client.call`, awaited."""
-        return await self._driver.run(_operations.call(self._settings, operation, parameters))
+    list_target_materials = _awaited(Client.list_target_materials)
+    add_layer = _awaited(Client.add_layer)
+    call = _awaited(Client.call)
 
     async def aclose(self) -> None:
         """As `Client.close`, awaited."""

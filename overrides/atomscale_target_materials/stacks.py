@@ -1,20 +1,26 @@
-"""From the rows of the list to layer stacks: order, gaps, duplicates. Pure, in linear time."""
+"""Layer stacks, listed and declared: order, gaps, duplicates, differences.
+
+Pure, in linear time.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
-from operator import eq, index
-from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
+from operator import attrgetter, eq, index
+from typing import Generic, Never, SupportsIndex, TypeVar, overload
 
 import attrs
 
+from atomscale_target_materials_api.models import (
+    ElementDict,
+    ElementDictCreate,
+    LayerCreate,
+    TargetMaterial,
+)  # fmt: skip
 from atomscale_target_materials_api.types import Unset
-
-if TYPE_CHECKING:
-    from atomscale_target_materials_api.models import ElementDict, TargetMaterial
 
 __all__ = ["LayerStack", "StackLayer", "TargetMaterials"]
 
@@ -25,6 +31,21 @@ def _known(value: T | Unset | None) -> T | None:
     return None if isinstance(value, Unset) else value
 
 
+class _Field(Generic[T]):
+    """A field of the row as a read-only attribute."""
+
+    __set__: Callable[[StackLayer, Never], None]
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._of = attrgetter(f"row.{name}")
+
+    def __get__(self, layer: StackLayer | None, _: type) -> T:
+        return self if layer is None else _known(self._of(layer))  # type: ignore[return-value]
+
+
 @attrs.frozen(repr=False)
 class StackLayer:
     """One layer of a stack: a read-only view of its row. A field that is absent reads as None.
@@ -32,57 +53,26 @@ class StackLayer:
     The fields are those of the API reference, A1.
 
     Attributes:
-        row: The list entry behind it, with every field.
+        row: The list entry behind it, with every field; in a declared stack the `LayerCreate`.
     """
 
-    row: TargetMaterial
+    row: TargetMaterial | LayerCreate
 
-    @property
-    def layer_id(self) -> int:
-        """Position within the stack; the lowest lies on the substrate."""
-        layer_id = _known(self.row.layer_id)
-        assert layer_id is not None  # noqa: S101 - LayerStack makes layers of placed rows alone
-        return layer_id
-
-    @property
-    def sample_id(self) -> int:
-        """ID of the target material sample it belongs to."""
-        return self.row.sample_id
-
-    @property
-    def id(self) -> int:
-        """Record ID; not known to be unique."""
-        return self.row.id
-
-    @property
-    def composition_string(self) -> str | None:
-        """Chemical composition, for example `BaTiO3`."""
-        return _known(self.row.composition_string)
-
-    @property
-    def element_dict(self) -> ElementDict | None:
-        """Element counts or fractions as a generated model; `elements` is the plain dict."""
-        return _known(self.row.element_dict)
+    layer_id = _Field[int]("Position within the stack; the lowest lies on the substrate.")
+    sample_id = _Field[int | None]("ID of the target material sample it belongs to.")
+    id = _Field[int | None]("Record ID; not known to be unique.")
+    composition_string = _Field[str | None]("Chemical composition, for example `BaTiO3`.")
+    element_dict = _Field[ElementDict | ElementDictCreate | None](
+        "Element counts or fractions as a generated model; `elements` is the plain dict."
+    )
+    orientation = _Field[str | None]("Miller indices normal to the film surface, like `001`.")
+    space_group = _Field[str | None]("Space group of the lattice, for example `P4mm`.")
+    mp_id = _Field[str | None]("Materials Project ID, for example `mp-5020`.")
 
     @property
     def elements(self) -> dict[str, float]:
         """Element counts or fractions: symbol -> number; empty where they are not known."""
         return dict(self.element_dict.additional_properties) if self.element_dict else {}
-
-    @property
-    def orientation(self) -> str | None:
-        """Miller indices normal to the film surface, for example `001`."""
-        return _known(self.row.orientation)
-
-    @property
-    def space_group(self) -> str | None:
-        """Space group of the lattice, for example `P4mm`."""
-        return _known(self.row.space_group)
-
-    @property
-    def mp_id(self) -> str | None:
-        """Materials Project ID, for example `mp-5020`."""
-        return _known(self.row.mp_id)
 
     def __repr__(self) -> str:
         return f"<StackLayer {self.layer_id} of sample {self.sample_id}: {self}>"
@@ -93,6 +83,9 @@ class StackLayer:
             return material
         bare = self.orientation[0] not in "([{<"
         return f"{material}({self.orientation})" if bare else f"{material}{self.orientation}"
+
+
+_position = attrgetter("layer_id")
 
 
 def _formula(elements: Mapping[str, float]) -> str:
@@ -140,15 +133,16 @@ class LayerStack:
     `str` writes it as the literature does, film first: `BaTiO3(001)/SrTiO3(001)/Si`.
 
     Attributes:
-        sample_id: ID of the target material sample (API reference, A1).
+        sample_id: ID of the target material sample (API reference, A1); None where a declared stack
+            leaves it open.
         sample_name: Its name, or None.
         substrate: What the layers are grown on, for example `Si`, or None.
         layers: From the substrate up: by `layer_id`, rows at one position in the order of the list.
             Entries without a `layer_id` are no layers: they stand in `rows` alone.
-        rows: All list entries of the sample, as they came.
+        rows: All list entries of the sample, as they came; none in a declared stack.
     """
 
-    sample_id: int
+    sample_id: int | None
     sample_name: str | None
     substrate: str | None
     layers: tuple[StackLayer, ...]
@@ -163,7 +157,7 @@ class LayerStack:
             sample_id=rows[0].sample_id,
             sample_name=next(filter(None, (_known(row.sample_name) for row in rows)), None),
             substrate=next(filter(None, (_known(row.substrate) for row in rows)), None),
-            layers=tuple(sorted(layers, key=lambda layer: layer.layer_id)),
+            layers=tuple(sorted(layers, key=_position)),
             rows=rows,
         )
 
@@ -201,10 +195,11 @@ class LayerStack:
         name = "" if self.sample_name is None else f", {self.sample_name!r}"
         gaps = f", gaps={self.gaps}" if self.gaps else ""
         duplicates = f", duplicates={list(self.duplicates)}" if self.duplicates else ""
-        return f"<LayerStack {self.sample_id}{name}: {self}{gaps}{duplicates}>"
+        which = "declared" if self.sample_id is None else self.sample_id
+        return f"<LayerStack {which}{name}: {self}{gaps}{duplicates}>"
 
 
-class TargetMaterials(tuple["TargetMaterial", ...]):
+class TargetMaterials(tuple[TargetMaterial, ...]):
     """The entries of the list, one for each layer, in the server's order: an immutable sequence.
 
     A slice of it is another one. `stacks()` groups the entries by sample.

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from atomscale_target_materials import (
+    _arguments,
     _codec,
     _drivers,
     _network,
@@ -57,6 +58,11 @@ def uncached(disable: Disable) -> Disable:
         forget_converters()
 
     return disabled
+
+
+def _whatever_the_size(patch: pytest.MonkeyPatch) -> None:
+    for module in (_wire, _arguments):
+        patch.setattr(module, "finite", lambda number: number)
 
 
 def _follows(patch: pytest.MonkeyPatch) -> None:
@@ -156,9 +162,9 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_codec, "_detail_of", lambda _: ""),
     ),
     "clean texts": Mechanism(
-        "_codec._clean",
+        "_codec.clean",
         "a server's text becomes one short line without control characters or secrets",
-        replacing(_codec, "_clean", lambda text, _: text),
+        replacing(_codec, "clean", lambda text, _: text),
     ),
     "scrubber": Mechanism(
         "_secrets.Secret.scrub",
@@ -189,9 +195,9 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_drivers, "Body", lambda _, limit: _transport.Body("", limit)),
     ),
     "finite numbers": Mechanism(
-        "_wire._finite",
+        "_wire.finite",
         "a number fits a double",
-        replacing(_wire, "_finite", lambda number: number),
+        _whatever_the_size,
     ),
     "strict JSON": Mechanism(
         "msgspec.json.decode",

@@ -36,6 +36,7 @@ from atomscale_target_materials import (
     ClientClosedError,
     ConfigurationError,
     UnprocessableEntityError,
+    _arguments,
     _drivers,
     _operations,
     _settings,
@@ -268,29 +269,29 @@ MECHANISMS: dict[str, Mechanism] = {
         "_drivers._Driver", "knows that it is closed", _forgets_that_it_is_closed
     ),
     "numbers": Mechanism(
-        "_wire._plain_number",
+        "_arguments._plain_number",
         "anything with __index__ is an int, any numbers.Real a number, nothing else is",
-        replacing(_wire, "_plain_number", _nearest),
+        replacing(_arguments, "_plain_number", _nearest),
     ),
     "encodable texts": Mechanism(
-        "_wire._encodable", "a text is one that UTF-8 can encode",
-        replacing(_wire, "_encodable", lambda text: text),
+        "_arguments._encodable", "a text is one that UTF-8 can encode",
+        replacing(_arguments, "_encodable", lambda text: text),
     ),
     "bounds of the spec": Mechanism(
         "_wire._bounded", "amounts and element symbols are those of the spec",
         uncached(replacing(_wire, "_bounded", lambda convert, _: convert)),
     ),
     "keys are texts": Mechanism(
-        "_wire._key", "takes nothing but a str for an element symbol",
-        replacing(_wire, "_key", str),
+        "_arguments._key", "takes nothing but a str for an element symbol",
+        replacing(_arguments, "_key", str),
     ),
     "depth of arguments": Mechanism(
-        "_operations._fitting", "an argument that is nested too deeply is a ValueError",
-        lambda patch: patch.setattr(_operations, "RecursionError", _NeverError, raising=False),
+        "_arguments.fitting", "an argument that is nested too deeply is a ValueError",
+        lambda patch: patch.setattr(_arguments, "RecursionError", _NeverError, raising=False),
     ),
     "errors of others": Mechanism(
-        "_operations._fitting", "catches nothing but what it knows",
-        replacing(_operations, "Mismatch", Exception),
+        "_arguments.fitting", "catches nothing but what it knows",
+        replacing(_arguments, "Mismatch", Exception),
     ),
     "signatures": Mechanism(
         "client.Client.add_layer", "keywords alone, each by its name", _takes_any_arguments
