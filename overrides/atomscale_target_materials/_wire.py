@@ -222,19 +222,15 @@ def _bounded(convert: Convert, schema_name: str) -> Convert:
 
 def _json_names(cls: Any, names: Iterable[str]) -> dict[str, str]:
     """Python name -> JSON name. It stands only inside the generated `to_dict`: so that is asked."""
-    model = cls.__new__(cls)
-    if hasattr(cls, "additional_properties"):
-        model.additional_properties = {}
-    for name in names:
-        setattr(model, name, _Probe(name))
-    return {_probed(value): json_name for json_name, value in model.to_dict().items()}
+    written = cls(**{name: _Probe(name) for name in names}).to_dict()
+    # Of a list, what came out is `['name']`.
+    return {str(value).strip("[']"): json_name for json_name, value in written.items()}
 
 
-class _Probe:
-    """Stands for a field's value in `to_dict`, and comes out of it under the JSON name."""
+class _Probe(str):
+    """A field's own name as its value: whatever `to_dict` does with it, it stays."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    __slots__ = ()
 
     def __getattr__(self, _: str) -> "_Probe":
         return self
@@ -244,12 +240,3 @@ class _Probe:
 
     def __iter__(self) -> Iterator["_Probe"]:
         yield self
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def _probed(value: Any) -> str:
-    while isinstance(value, list):
-        value = value[0]
-    return str(value)
