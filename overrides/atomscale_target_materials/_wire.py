@@ -51,22 +51,19 @@ def _path_step(step: str | int) -> str:
 
 
 @cache
-def converter(hint: Any) -> Convert:  # noqa: PLR0911 - a table by kind
+def converter(hint: Any) -> Convert:
     """The converter for a type hint of the generated code."""
     origin, args = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return _anything
     if origin in (Union, UnionType):
-        return _union(args)
+        kinds = [kind for kind in args if kind not in (Unset, NoneType)] or [NoneType]
+        return partial(_union, members=[*map(converter, kinds)], nullable=NoneType in args)
     if origin is list:
         return partial(_array, item=converter(args[0]))
     if origin is dict:
         return partial(_object, member=converter(args[1]))
-    if hint in _OURS:
-        return _OURS[hint]
     if attrs.has(hint):
         return partial(_model, cls=hint)
-    return partial(_checked, kind=hint)
+    return _OURS.get(hint) or partial(_checked, kind=hint)
 
 
 def _checked(value: Any, kind: Any) -> Any:
@@ -105,6 +102,7 @@ def _anything(value: Any) -> Any:
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _OURS: dict[Any, Convert] = {
+    Any: _anything,
     int: lambda value: _checked(value, _Int64),
     # A whole number stays an int: 1 is not written back as 1.0.
     float: lambda value: finite(_checked(value, int | float)),
@@ -129,26 +127,19 @@ def step(convert: Convert, value: Any, place: str | int) -> Any:
         raise
 
 
-def _union(hints: Iterable[Any]) -> Convert:
-    kinds = [hint for hint in hints if hint is not Unset]
-    nullable = NoneType in kinds
-    members = [converter(kind) for kind in kinds if kind is not NoneType or len(kinds) == 1]
-
-    def convert(value: Any) -> Any:
-        if value is None and nullable:
-            return None
-        fits, mismatches = [], []
-        for member in members:
-            try:
-                fits.append(member(value))
-            except Mismatch as mismatch:
-                mismatches.append(mismatch)
-        if not fits:
-            # The member that was read furthest is the one that was meant.
-            raise max(mismatches, key=lambda mismatch: len(mismatch.steps))
-        return min(fits, key=lambda fit: len(getattr(fit, "additional_properties", ())))
-
-    return convert
+def _union(value: Any, members: list[Convert], nullable: bool) -> Any:
+    if value is None and nullable:
+        return None
+    fits, mismatches = [], []
+    for member in members:
+        try:
+            fits.append(member(value))
+        except Mismatch as mismatch:
+            mismatches.append(mismatch)
+    if not fits:
+        # The member that was read furthest is the one that was meant.
+        raise max(mismatches, key=lambda mismatch: len(mismatch.steps))
+    return min(fits, key=lambda fit: len(getattr(fit, "additional_properties", ())))
 
 
 @cache
