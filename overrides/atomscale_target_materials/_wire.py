@@ -175,38 +175,33 @@ def _model(value: Any, cls: Any) -> Any:
 
 @cache
 def _schemas() -> dict[str, Any]:
+    """The schemas of the spec, by the names of their classes in lower case."""
     spec = files(atomscale_target_materials_api).joinpath("openapi.json").read_bytes()
     schemas = msgspec.json.decode(spec)["components"].get("schemas", {})
-    return {_class_name(name): schema for name, schema in schemas.items()}
+    # The generator makes `my-amounts` the class `MyAmounts`, and `Warning` the class `Warning_`.
+    return {re.sub(r"\W|_", "", name).lower(): schema for name, schema in schemas.items()}
 
 
-def _class_name(schema_name: str) -> str:
-    """Without what the generator changes: `my-amounts` becomes the class `MyAmounts`."""
-    return re.sub(r"\W|_", "", schema_name).lower()
-
-
-def _bounded(convert: Convert, schema_name: str) -> Convert:
+def _bounded(convert: Convert, class_name: str) -> Convert:
     """A map's converter with what the generated code has lost: which names and amounts it takes."""
-    schema = _schemas().get(_class_name(schema_name), {})
+    schema = _schemas().get(class_name.rstrip("_").lower(), {})
     names = schema.get("propertyNames", {}).get("enum")
     amounts = schema.get("additionalProperties")
     limits = amounts if isinstance(amounts, dict) else {}
     low, high = limits.get("minimum", -math.inf), limits.get("maximum", math.inf)
 
-    def amount_of(value: Any) -> Any:
+    def within(value: Any) -> Any:
         if value is None or low <= value <= high:
             return value
         fault = f"Expected a number from {low:g} to {high:g}, got {value!r}"
         raise Mismatch(fault, is_value=True)
 
     def bounded(value: Any) -> Any:
-        unknown = next((name for name in value if names and name not in names), None)
-        if unknown is not None:
-            few = (
-                f"{json.dumps(unknown)} is not one of the {len(names)} names {', '.join(names[:5])}"
-            )
-            raise Mismatch(f"{few}, ...", is_value=True)
-        return _object(convert(value), amount_of)
+        for name in value:
+            if names and name not in names:
+                few = f"one of the {len(names)} names {', '.join(names[:5])}, ..."
+                raise Mismatch(f"{json.dumps(name)} is not {few}", is_value=True)
+        return _object(convert(value), within)
 
     return bounded if names or limits.keys() & {"minimum", "maximum"} else convert
 
