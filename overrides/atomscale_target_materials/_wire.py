@@ -7,8 +7,11 @@ and gives the value that the hint stands for. No model and no field is named her
 import datetime
 import json
 import math
+import numbers
+import operator
 import re
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache, partial
 from importlib.resources import files
@@ -92,17 +95,49 @@ def finite(number: Any) -> Any:
     raise Mismatch("Expected a finite number in the range of a double", is_value=True)
 
 
-def _anything(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: step(_anything, each, key) for key, each in value.items()}
-    if isinstance(value, list):
-        return [step(_anything, each, index) for index, each in enumerate(value)]
-    return finite(value) if isinstance(value, int) else value
+def plain(value: Any) -> Any:
+    """A value in JSON's own types, or Mismatch where it has none.
+
+    Anything with `__index__` but a bool is an int and any `numbers.Real` a number, numpy's too.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _encodable(value)
+    if hasattr(value, "to_dict") and not isinstance(value, type):
+        value = value.to_dict()
+    if isinstance(value, Mapping):
+        return {_key(key): step(plain, each, key) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [step(plain, each, index) for index, each in enumerate(value)]
+    if isinstance(value, datetime.date | uuid.UUID):
+        return value  # which msgspec writes as JSON has it
+    return _plain_number(value)
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise Mismatch(f"Expected `str` as a key, got `{type(key).__name__}`")
+    return _encodable(key)
+
+
+def _encodable(text: str) -> str:
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise Mismatch("Expected text that UTF-8 can encode", is_value=True)
+    return str.__str__(text)
+
+
+def _plain_number(value: Any) -> Any:
+    with suppress(TypeError):
+        return finite(operator.index(value))
+    if not isinstance(value, numbers.Real):
+        raise Mismatch(f"`{type(value).__name__}` has no JSON form")
+    return float(finite(value))
 
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _OURS: dict[Any, Convert] = {
-    Any: _anything,
+    Any: plain,
     int: lambda value: _checked(value, _Int64),
     # A whole number stays an int: 1 is not written back as 1.0.
     float: lambda value: finite(_checked(value, int | float)),

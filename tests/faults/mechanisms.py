@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from atomscale_target_materials import (
-    _arguments,
     _codec,
     _drivers,
     _network,
@@ -58,11 +57,6 @@ def uncached(disable: Disable) -> Disable:
         forget_converters()
 
     return disabled
-
-
-def _whatever_the_size(patch: pytest.MonkeyPatch) -> None:
-    for module in (_wire, _arguments):
-        patch.setattr(module, "finite", lambda number: number)
 
 
 def _follows(patch: pytest.MonkeyPatch) -> None:
@@ -197,7 +191,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "finite numbers": Mechanism(
         "_wire.finite",
         "a number fits a double",
-        _whatever_the_size,
+        replacing(_wire, "finite", lambda number: number),
     ),
     "strict JSON": Mechanism(
         "msgspec.json.decode",

@@ -269,21 +269,21 @@ MECHANISMS: dict[str, Mechanism] = {
         "_drivers._Driver", "knows that it is closed", _forgets_that_it_is_closed
     ),
     "numbers": Mechanism(
-        "_arguments._plain_number",
+        "_wire._plain_number",
         "anything with __index__ is an int, any numbers.Real a number, nothing else is",
-        replacing(_arguments, "_plain_number", _nearest),
+        replacing(_wire, "_plain_number", _nearest),
     ),
     "encodable texts": Mechanism(
-        "_arguments._encodable", "a text is one that UTF-8 can encode",
-        replacing(_arguments, "_encodable", lambda text: text),
+        "_wire._encodable", "a text is one that UTF-8 can encode",
+        replacing(_wire, "_encodable", lambda text: text),
     ),
     "bounds of the spec": Mechanism(
         "_wire._bounded", "amounts and element symbols are those of the spec",
         uncached(replacing(_wire, "_bounded", lambda convert, _: convert)),
     ),
     "keys are texts": Mechanism(
-        "_arguments._key", "takes nothing but a str for an element symbol",
-        replacing(_arguments, "_key", str),
+        "_wire._key", "takes nothing but a str for an element symbol",
+        replacing(_wire, "_key", str),
     ),
     "depth of arguments": Mechanism(
         "_arguments.fitting", "an argument that is nested too deeply is a ValueError",
