@@ -59,13 +59,13 @@ def converter(hint: Any) -> Convert:
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         kinds = [kind for kind in args if kind not in (Unset, NoneType)] or [NoneType]
-        return partial(_union, members=[*map(converter, kinds)], nullable=NoneType in args)
+        return partial(_union, [*map(converter, kinds)], NoneType in args)
     if origin is list:
         return partial(_array, item=converter(args[0]))
     if origin is dict:
         return partial(_object, member=converter(args[1]))
     if attrs.has(hint):
-        return partial(_model, cls=hint)
+        return partial(_model, hint)
     return _OURS.get(hint) or partial(_checked, kind=hint)
 
 
@@ -95,23 +95,27 @@ def finite(number: Any) -> Any:
     raise Mismatch("Expected a finite number in the range of a double", is_value=True)
 
 
+_AS_IT_IS = (NoneType, bool, datetime.date, uuid.UUID)
+"""What msgspec writes as JSON has it."""
+
+
 def plain(value: Any) -> Any:
     """A value in JSON's own types, or Mismatch where it has none.
 
     Anything with `__index__` but a bool is an int and any `numbers.Real` a number, numpy's too.
     """
-    if value is None or isinstance(value, bool):
+    if isinstance(value, _AS_IT_IS):
         return value
     if isinstance(value, str):
         return _encodable(value)
+    if type(value) in (int, float):
+        return finite(value)
     if hasattr(value, "to_dict") and not isinstance(value, type):
         value = value.to_dict()
     if isinstance(value, Mapping):
         return {_key(key): step(plain, each, key) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [step(plain, each, index) for index, each in enumerate(value)]
-    if isinstance(value, datetime.date | uuid.UUID):
-        return value  # which msgspec writes as JSON has it
     return _plain_number(value)
 
 
@@ -162,7 +166,7 @@ def step(convert: Convert, value: Any, place: str | int) -> Any:
         raise
 
 
-def _union(value: Any, members: list[Convert], nullable: bool) -> Any:
+def _union(members: list[Convert], nullable: bool, value: Any) -> Any:
     if value is None and nullable:
         return None
     fits, mismatches = [], []
@@ -189,7 +193,7 @@ def _fields(cls: Any) -> tuple[list[tuple[str, str, Convert, bool]], Convert | N
     return known, _bounded(converter(rest), cls.__name__) if rest else None
 
 
-def _model(value: Any, cls: Any) -> Any:
+def _model(cls: Any, value: Any) -> Any:
     # Asked for at the first use: a model may hold itself.
     known, rest = _fields(cls)
     unread, arguments = dict(_checked(value, dict)), {}

@@ -86,7 +86,7 @@ def _reading_ours(kind: Any, convert: Callable[[Any], Any]) -> Disable:
 
 def _never_null(patch: pytest.MonkeyPatch) -> None:
     union = _wire._union
-    patch.setattr(_wire, "_union", lambda value, members, nullable: union(value, members, False))
+    patch.setattr(_wire, "_union", lambda members, _, value: union(members, False, value))
 
 
 MECHANISMS: dict[str, Mechanism] = {
