@@ -3,9 +3,11 @@
 A flow yields each request that it wants sent, gets the outcome back, and returns or raises.
 """
 
+import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from types import ModuleType
 from typing import Any, get_type_hints
@@ -73,38 +75,27 @@ def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
             "operation: a module of atomscale_target_materials_api.api is needed, "
             f"got {operation!r:.100}"
         )
-    hints = _hints_of(build)
-    arguments = dict(parameters)
-    for name in parameters.keys() & hints.keys() - {"body"}:
-        if parameters[name] is not UNSET:
-            _, arguments[name] = fitting(hints[name], parameters[name], name)
-    options = _built(build, arguments, hints, operation.__name__.rpartition(".")[2])
+    inspect.signature(build).bind(**parameters)
+    parts_of_path = inspect.getfullargspec(build).args  # The others are keywords alone.
+    hints, arguments = _hints_of(build), dict(parameters)
+    for name, value in parameters.items():
+        if name != "body" and value is not UNSET:
+            _, arguments[name] = fitting(hints[name], value, name)
+        # These three would lead to another resource.
+        if name in parts_of_path and value in ("", ".", ".."):
+            raise ValueError(f"{name}: {value!r} cannot be a part of the path")
+    options = _built(build, arguments, hints.get("body"))
     if "json" in options:
         body, _ = fitting(hints["body"], options.pop("json"), "body")
         options["content"] = msgspec.json.encode(body)
     return Request(options.pop("method").upper(), options.pop("url"), options)
 
 
-def _built(
-    build: Callable[..., dict[str, Any]], parameters: dict[str, Any], hints: Any, operation: str
-) -> dict[str, Any]:
-    fault, options = "", {}
-    try:
-        options = build(**parameters)
-    except AttributeError:
-        wanted = re.sub(r"<class '|'>|[\w.]+\.", "", str(hints.get("body")))
-        fault = f"body: Expected `{wanted}`, got `{type(parameters.get('body')).__name__}`"
-    except TypeError as error:
-        fault = str(error).replace(build.__name__, operation)
-    if fault:
-        raise TypeError(fault)
-    for name, value in parameters.items():
-        # As a part of the path these three would lead to another resource.
-        if isinstance(value, str) and value in ("", ".", ".."):
-            other = build(**{**parameters, name: "x"})
-            if other["url"] != options["url"]:
-                raise ValueError(f"{name}: {value!r} cannot be a part of the path")
-    return options
+def _built(build: Callable[..., Any], arguments: dict[str, Any], body: Any) -> dict[str, Any]:
+    with suppress(AttributeError):
+        return build(**arguments)  # type: ignore[no-any-return]
+    wanted = re.sub(r"<class '|'>|[\w.]+\.", "", str(body))
+    raise TypeError(f"body: Expected `{wanted}`, got `{type(arguments['body']).__name__}`")
 
 
 @cache

@@ -169,13 +169,13 @@ def _takes_any_arguments(patch: pytest.MonkeyPatch) -> None:
 
 
 def _drops_what_is_unknown(patch: pytest.MonkeyPatch) -> None:
-    built = _operations._built
+    request_of = _operations.request_of
 
-    def lenient(build: Any, parameters: dict[str, Any], hints: Any, operation: str) -> Any:
-        known = {name: parameters[name] for name in parameters.keys() & hints.keys()}
-        return built(build, known, hints, operation)
+    def lenient(operation: Any, parameters: dict[str, Any]) -> Any:
+        known = inspect.signature(operation._get_kwargs).parameters.keys()
+        return request_of(operation, {name: parameters[name] for name in parameters.keys() & known})
 
-    patch.setattr(_operations, "_built", lenient)
+    patch.setattr(_operations, "request_of", lenient)
 
 
 def _forgets_that_it_is_closed(patch: pytest.MonkeyPatch) -> None:
@@ -297,7 +297,7 @@ MECHANISMS: dict[str, Mechanism] = {
         "client.Client.add_layer", "keywords alone, each by its name", _takes_any_arguments
     ),
     "parameters of operations": Mechanism(
-        "_operations._built", "an operation takes the parameters that the spec has",
+        "_operations.request_of", "an operation takes the parameters that the spec has",
         _drops_what_is_unknown,
     ),
     "seconds": Mechanism(

@@ -405,7 +405,8 @@ def test_an_operation_that_answers_204(project: Project, errors: str) -> None:
         API + "delete_evolved_layer as op\n"
         "gone = client.call(op, record='a/b')\n"
         "bad = refused(lambda: client.call(op, record='c'))\n"
-        "show(gone=gone, bad=bad)",
+        "up = refused(lambda: client.call(op, record='..'), ValueError)\n"
+        "show(gone=gone, bad=bad, up=up)",
         b"HTTP/1.1 204 No Content\r\n\r\n",
         answer(200, {}),
     )
@@ -413,3 +414,4 @@ def test_an_operation_that_answers_204(project: Project, errors: str) -> None:
     assert used.shown["gone"] is None
     assert used.shown["bad"].startswith("APIResponseValidationError")
     assert "not a documented success" in used.shown["bad"]
+    assert used.shown["up"] == "ValueError: record: '..' cannot be a part of the path"
