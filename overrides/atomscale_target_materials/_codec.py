@@ -6,10 +6,9 @@ types mean success is asked of the generated code.
 
 import re
 from contextlib import suppress
-from functools import cache, reduce
-from operator import or_
-from types import ModuleType, NoneType, UnionType
-from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from types import ModuleType, NoneType
+from typing import Any, NoReturn, Union, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -21,8 +20,7 @@ from ._retry import retry_after
 from ._settings import Settings
 from ._steps import Outcome, Request
 from ._wire import Mismatch, converter
-from .errors import APIResponseValidationError, APIStatusError, AtomscaleError
-from .errors import class_for_status as error_for
+from .errors import APIResponseValidationError, APIStatusError, AtomscaleError, class_for_status
 
 CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
 LONGEST_DETAIL = 2000
@@ -38,12 +36,10 @@ def _hint_of(operation: ModuleType) -> Any:
     Error answers all have the one schema `Error`, which no success uses: so its type tells them.
     """
     hint = get_type_hints(operation._parse_response)["return"]  # noqa: SLF001 - a contract test guards it
-    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    kinds = [kind for kind in members if kind not in (Error, NoneType)]
-    if len(kinds) > 1:
-        # The generator writes Any for what it does not read: a 204.
-        kinds = [kind for kind in kinds if kind is not Any]
-    return reduce(or_, kinds) if kinds else NoneType
+    kinds = [kind for kind in get_args(hint | None) if kind not in (Error, NoneType)]
+    # The generator writes Any for what it does not read: a 204.
+    kinds = [kind for kind in kinds if kind is not Any] or kinds
+    return Union[tuple(kinds) or NoneType]  # noqa: UP007 - of as many as there are
 
 
 class _AsJson(Exception):  # noqa: N818 - a signal, caught below
@@ -74,9 +70,8 @@ def failure_of(request: Request, outcome: Outcome, settings: Settings) -> Atomsc
     unknown = failure.sent and not request.is_safe
     through = f" through the proxy {settings.proxy.url}" if settings.proxy else ""
     told = f"{request} to {settings.base_url}{through} failed: {failure.reason}"
-    reason = clean(told, settings)
     return failure.error(
-        f"{reason}." + (UNKNOWN if unknown else LATER if failure.sent else NOT_SENT),
+        f"{clean(told, settings)}." + (UNKNOWN if unknown else LATER if failure.sent else NOT_SENT),
         outcome_unknown=unknown,
     )
 
@@ -123,7 +118,7 @@ def _status_error(
     detail = clean(_detail_of(outcome), settings)
     unknown = not request.is_safe and status not in CERTAINLY_NOT_DONE
     says = f": {detail}" if detail else ""
-    return error_for(status)(
+    return class_for_status(status)(
         f"{request} answered {status}{says}."
         + _advice(status, detail, outcome, settings)
         + (UNKNOWN if unknown else LATER if status >= 500 else ""),
@@ -152,8 +147,7 @@ def clean(text: str, settings: Settings) -> str:
     """A server's text, fit for a message: one line, no control characters, no key, not too long."""
     text = settings.key.scrub(text)[: 10 * LONGEST_DETAIL]
     shown = "".join(char for char in text if char.isprintable() or char.isspace())
-    line = " ".join(shown.split())
-    return settings.key.scrub(line)[:LONGEST_DETAIL]
+    return settings.key.scrub(" ".join(shown.split()))[:LONGEST_DETAIL]
 
 
 def _detail_of(outcome: Outcome) -> str:

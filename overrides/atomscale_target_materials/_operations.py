@@ -8,7 +8,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
 from types import ModuleType
 from typing import Any, get_type_hints
 
@@ -77,7 +76,7 @@ def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
         )
     inspect.signature(build).bind(**parameters)
     parts_of_path = inspect.getfullargspec(build).args  # The others are keywords alone.
-    hints, arguments = _hints_of(build), dict(parameters)
+    hints, arguments = get_type_hints(build, localns=vars(models)), dict(parameters)
     for name, value in parameters.items():
         if name != "body" and value is not UNSET:
             _, arguments[name] = fitting(hints[name], value, name)
@@ -96,8 +95,3 @@ def _built(build: Callable[..., Any], arguments: dict[str, Any], body: Any) -> d
         return build(**arguments)  # type: ignore[no-any-return]
     wanted = re.sub(r"<class '|'>|[\w.]+\.", "", str(body))
     raise TypeError(f"body: Expected `{wanted}`, got `{type(arguments['body']).__name__}`")
-
-
-@cache
-def _hints_of(build: Callable[..., Any]) -> dict[str, Any]:
-    return get_type_hints(build, localns=vars(models))

@@ -148,7 +148,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "error classes": Mechanism(
         "errors.class_for_status",
         "each status has its class",
-        replacing(_codec, "error_for", lambda _: _errors.APIStatusError),
+        replacing(_codec, "class_for_status", lambda _: _errors.APIStatusError),
     ),
     "reading of detail": Mechanism(
         "_codec._detail_of",
