@@ -11,7 +11,7 @@ import numbers
 import operator
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache, partial
 from importlib.resources import files
@@ -21,7 +21,6 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import attrs
 import msgspec
 
-import atomscale_target_materials_api
 from atomscale_target_materials_api import models
 from atomscale_target_materials_api.types import UNSET, Unset
 
@@ -60,10 +59,8 @@ def converter(hint: Any) -> Convert:
     if origin in (Union, UnionType):
         kinds = [kind for kind in args if kind not in (Unset, NoneType)] or [NoneType]
         return partial(_union, [*map(converter, kinds)], NoneType in args)
-    if origin is list:
-        return partial(_array, item=converter(args[0]))
-    if origin is dict:
-        return partial(_object, member=converter(args[1]))
+    if origin in (list, dict):
+        return partial(_array if origin is list else _object, converter(args[-1]))
     if attrs.has(hint):
         return partial(_model, hint)
     return _OURS.get(hint) or partial(_checked, kind=hint)
@@ -149,11 +146,11 @@ _OURS: dict[Any, Convert] = {
 }
 
 
-def _array(value: Any, item: Convert) -> list[Any]:
-    return [step(item, each, index) for index, each in enumerate(_checked(value, list))]
+def _array(member: Convert, value: Any) -> list[Any]:
+    return [step(member, each, index) for index, each in enumerate(_checked(value, list))]
 
 
-def _object(value: Any, member: Convert) -> dict[str, Any]:
+def _object(member: Convert, value: Any) -> dict[str, Any]:
     return {key: step(member, each, key) for key, each in _checked(value, dict).items()}
 
 
@@ -185,11 +182,12 @@ def _union(members: list[Convert], nullable: bool, value: Any) -> Any:
 def _fields(cls: Any) -> tuple[list[tuple[str, str, Convert, bool]], Convert | None]:
     hints = get_type_hints(cls, localns=vars(models))
     rest = hints.pop("additional_properties", None)
-    json_names = _json_names(cls, hints)
-    known = [
-        (json_names[name], name, converter(hint), Unset not in get_args(hint))
-        for name, hint in hints.items()
-    ]
+    known = []
+    # The JSON names stand only inside the generated `to_dict`: so that is asked.
+    for json_name, value in cls(**{name: _Probe(name) for name in hints}).to_dict().items():
+        name = str(value).strip("[']")  # of a list, what came out is ['name']
+        hint = hints[name]
+        known.append((json_name, name, converter(hint), Unset not in get_args(hint)))
     return known, _bounded(converter(rest), cls.__name__) if rest else None
 
 
@@ -215,7 +213,7 @@ def _model(cls: Any, value: Any) -> Any:
 @cache
 def _schemas() -> dict[str, Any]:
     """The schemas of the spec, by the names of their classes in lower case."""
-    spec = files(atomscale_target_materials_api).joinpath("openapi.json").read_bytes()
+    spec = files("atomscale_target_materials_api").joinpath("openapi.json").read_bytes()
     schemas = msgspec.json.decode(spec)["components"].get("schemas", {})
     # The generator makes `my-amounts` the class `MyAmounts`, and `Warning` the class `Warning_`.
     return {re.sub(r"\W|_", "", name).lower(): schema for name, schema in schemas.items()}
@@ -240,22 +238,13 @@ def _bounded(convert: Convert, class_name: str) -> Convert:
             if names and name not in names:
                 few = f"one of the {len(names)} names {', '.join(names[:5])}, ..."
                 raise Mismatch(f"{json.dumps(name)} is not {few}", is_value=True)
-        return _object(convert(value), within)
+        return _object(within, convert(value))
 
     return bounded if names or limits.keys() & {"minimum", "maximum"} else convert
 
 
-def _json_names(cls: Any, names: Iterable[str]) -> dict[str, str]:
-    """Python name -> JSON name. It stands only inside the generated `to_dict`: so that is asked."""
-    written = cls(**{name: _Probe(name) for name in names}).to_dict()
-    # Of a list, what came out is `['name']`.
-    return {str(value).strip("[']"): json_name for json_name, value in written.items()}
-
-
 class _Probe(str):
     """A field's own name as its value: whatever `to_dict` does with it, it stays."""
-
-    __slots__ = ()
 
     def __getattr__(self, _: str) -> "_Probe":
         return self
