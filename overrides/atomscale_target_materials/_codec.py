@@ -6,7 +6,6 @@ types mean success is asked of the generated code.
 
 import re
 from contextlib import suppress
-from functools import cache
 from types import ModuleType, NoneType
 from typing import Any, NoReturn, Union, get_args, get_type_hints
 
@@ -29,7 +28,6 @@ NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates rig
 UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
 
 
-@cache
 def _hint_of(operation: ModuleType) -> Any:
     """The type of an operation's success, as the generated `_parse_response` has it.
 
@@ -40,10 +38,6 @@ def _hint_of(operation: ModuleType) -> Any:
     # The generator writes Any for what it does not read: a 204.
     kinds = [kind for kind in kinds if kind is not Any] or kinds
     return Union[tuple(kinds) or NoneType]  # noqa: UP007 - of as many as there are
-
-
-class _AsJson(Exception):  # noqa: N818 - a signal, caught below
-    pass
 
 
 @attrs.frozen
@@ -57,7 +51,7 @@ class _Response:
     text = property(lambda self: self.content.decode())
 
     def json(self) -> NoReturn:
-        raise _AsJson
+        raise NotImplementedError
 
 
 def failure_of(request: Request, outcome: Outcome, settings: Settings) -> AtomscaleError | None:
@@ -101,7 +95,7 @@ def decode(request: Request, outcome: Outcome, operation: ModuleType, settings: 
 
 
 def _value_of(outcome: Outcome, operation: ModuleType) -> Any:
-    with suppress(_AsJson):
+    with suppress(NotImplementedError):
         response = _Response(outcome)
         return operation._parse_response(client=response, response=response)  # noqa: SLF001
     content_type = outcome.headers.get("content-type", "").partition(";")[0].strip()
