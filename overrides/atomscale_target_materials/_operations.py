@@ -70,10 +70,8 @@ def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
     """The request of a generated operation; TypeError or ValueError names what does not fit."""
     build = getattr(operation, "_get_kwargs", None)
     if build is None:
-        raise TypeError(
-            "operation: a module of atomscale_target_materials_api.api is needed, "
-            f"got {operation!r:.100}"
-        )
+        needed = "operation: a module of atomscale_target_materials_api.api is needed"
+        raise TypeError(f"{needed}, got {operation!r:.100}")
     inspect.signature(build).bind(**parameters)
     parts_of_path = inspect.getfullargspec(build).args  # The others are keywords alone.
     hints, arguments = get_type_hints(build, localns=vars(models)), dict(parameters)
