@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atomscale_target_materials import _wire
 from atomscale_target_materials._wire import Mismatch, converter, plain
 from atomscale_target_materials_api.models import TargetMaterial
 from atomscale_target_materials_api.types import UNSET
@@ -201,7 +202,7 @@ def test_what_does_not_fit_is_refused_with_its_place(
     with pytest.raises(Mismatch) as caught:
         converter(list[wide])([LEAST, {**LEAST, field: value}])
     mismatch = caught.value
-    assert (mismatch.path, mismatch.fault) == (f"$[1]{path[1:]}", fault)
+    assert (mismatch.path, str(mismatch)) == (f"$[1]{path[1:]}", fault)
     assert mismatch.is_value == ((field, value, path, fault) in WRONG_VALUES)
 
 
@@ -311,7 +312,7 @@ def test_an_argument_becomes_plain_json(value: Any, expected: Any) -> None:
 def test_an_argument_without_a_json_form_is_refused(value: Any, path: str, fault: str) -> None:
     with pytest.raises(Mismatch) as caught:
         plain(value)
-    assert (caught.value.path, caught.value.fault) == (path, fault)
+    assert (caught.value.path, str(caught.value)) == (path, fault)
     assert caught.value.is_value == fault.startswith((FINITE, UTF8))
 
 
@@ -371,6 +372,17 @@ def test_any_json_value_is_a_model_or_a_mismatch(value: Any) -> None:
     result = converted(value)
     if isinstance(result, Mismatch):
         assert result.path.startswith("$")
-        assert result.fault
+        assert str(result)
     else:
         assert dumped(result.to_dict()) == dumped(value)
+
+
+def test_the_names_of_a_map_whose_values_are_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {
+        "labels": {"propertyNames": {"enum": ["a"]}, "additionalProperties": {"type": "string"}}
+    }
+    monkeypatch.setattr(_wire, "_schemas", lambda: spec)
+    labels = _wire._bounded(converter(dict[str, str]), "Labels")
+    assert labels({"a": "x"}) == {"a": "x"}
+    with pytest.raises(Mismatch, match='"b" is not one of the 1 names a'):
+        labels({"b": "x"})

@@ -27,7 +27,7 @@ def fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:
     except Mismatch as mismatch:
         kind = ValueError if mismatch.is_value else TypeError
         place = (place + mismatch.path[1:]).lstrip(".")
-        message = f"{place}: {mismatch.fault}" if place else mismatch.fault
+        message = f"{place}: {mismatch}" if place else str(mismatch)
     except RecursionError:
         kind, message = ValueError, f"{place or 'an argument'}: nested too deeply"
     raise kind(message)

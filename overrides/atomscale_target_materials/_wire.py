@@ -31,12 +31,11 @@ Convert = Callable[[Any], Any]
 class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers turn it into their own errors
     """A value that does not fit its type hint, and where."""
 
-    def __init__(self, fault: str, *, is_value: bool = False) -> None:
+    def __init__(self, fault: str, *steps: str | int, is_value: bool = False) -> None:
         super().__init__(fault)
-        self.fault = fault
         self.is_value = is_value
         """True: the type is right, the value is not."""
-        self.steps: list[str | int] = []
+        self.steps = [*steps]
         """From the inside out."""
 
     @property
@@ -46,7 +45,7 @@ class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers 
 
 
 def _path_step(step: str | int) -> str:
-    if isinstance(step, str) and step.isidentifier():
+    if str(step).isidentifier():
         return f".{step}"
     # As JSON: the form in which a secret is found when the message is scrubbed.
     return f"[{json.dumps(step, ensure_ascii=False)}]"
@@ -227,18 +226,16 @@ def _bounded(convert: Convert, class_name: str) -> Convert:
     limits = amounts if isinstance(amounts, dict) else {}
     low, high = limits.get("minimum", -math.inf), limits.get("maximum", math.inf)
 
-    def within(value: Any) -> Any:
-        if value is None or low <= value <= high:
-            return value
-        fault = f"Expected a number from {low:g} to {high:g}, got {value!r}"
-        raise Mismatch(fault, is_value=True)
-
     def bounded(value: Any) -> Any:
-        for name in value:
+        members = convert(value)
+        for name, amount in members.items():
             if names and name not in names:
                 few = f"one of the {len(names)} names {', '.join(names[:5])}, ..."
                 raise Mismatch(f"{json.dumps(name)} is not {few}", is_value=True)
-        return _object(within, convert(value))
+            if isinstance(amount, int | float) and not low <= amount <= high:
+                fault = f"Expected a number from {low:g} to {high:g}, got {amount!r}"
+                raise Mismatch(fault, name, is_value=True)
+        return members
 
     return bounded if names or limits.keys() & {"minimum", "maximum"} else convert
 
