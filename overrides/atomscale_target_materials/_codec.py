@@ -19,7 +19,7 @@ from ._retry import retry_after
 from ._settings import Settings
 from ._steps import Outcome, Request
 from ._wire import Mismatch, converter
-from .errors import APIResponseValidationError, APIStatusError, AtomscaleError, class_for_status
+from .errors import APIResponseValidationError, AtomscaleError, class_for_status
 
 CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
 LONGEST_DETAIL = 2000
@@ -57,7 +57,7 @@ class _Response:
 def failure_of(request: Request, outcome: Outcome, settings: Settings) -> AtomscaleError | None:
     """The error that an outcome stands for; None for a complete answer with a status of 2xx."""
     if outcome.status is not None and not 200 <= outcome.status <= 299:
-        return _status_error(request, outcome.status, outcome, settings)
+        return _refusal(request, outcome.status, outcome, settings)
     failure = outcome.failure
     if failure is None:
         return None
@@ -106,9 +106,7 @@ def _value_of(outcome: Outcome, operation: ModuleType) -> Any:
     return converter(_hint_of(operation))(msgspec.json.decode(outcome.content))
 
 
-def _status_error(
-    request: Request, status: int, outcome: Outcome, settings: Settings
-) -> APIStatusError:
+def _refusal(request: Request, status: int, outcome: Outcome, settings: Settings) -> AtomscaleError:
     detail = clean(_detail_of(outcome), settings)
     unknown = not request.is_safe and status not in CERTAINLY_NOT_DONE
     says = f": {detail}" if detail else ""

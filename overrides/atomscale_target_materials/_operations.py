@@ -49,8 +49,7 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
             if tries > 1:
                 error.args = (f"{error} It was tried {tries} times.",)
             raise error
-        status = getattr(error, "status_code", None)
-        reason = f"{request} answered {status}." if status else error
+        reason = f"{request} answered {outcome.status}." if hasattr(error, "status_code") else error
         _log.warning("%s Try %d of %d in %.2f s.", reason, tries + 1, settings.max_tries, again)
         left, pause, since = outcome.left, again, outcome.measured
 
