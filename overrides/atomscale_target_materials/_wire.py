@@ -70,8 +70,7 @@ def _checked(value: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        fault = str(error)
-    raise Mismatch(fault, is_value=", got `" not in fault)
+        raise Mismatch(str(error), is_value=", got `" not in str(error)) from None
 
 
 def _timestamp(value: Any) -> datetime.datetime:
@@ -185,8 +184,7 @@ def _fields(cls: Any) -> tuple[list[tuple[str, str, Convert, bool]], Convert | N
     # The JSON names stand only inside the generated `to_dict`: so that is asked.
     for json_name, value in cls(**{name: _Probe(name) for name in hints}).to_dict().items():
         name = str(value).strip("[']")  # of a list, what came out is ['name']
-        hint = hints[name]
-        known.append((json_name, name, converter(hint), Unset not in get_args(hint)))
+        known.append((json_name, name, converter(hints[name]), Unset not in get_args(hints[name])))
     return known, _bounded(converter(rest), cls.__name__) if rest else None
 
 
