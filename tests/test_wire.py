@@ -20,8 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomscale_target_materials import _wire
+from atomscale_target_materials._arguments import layer_create
 from atomscale_target_materials._wire import Mismatch, converter, plain
-from atomscale_target_materials_api.models import TargetMaterial
+from atomscale_target_materials_api.models import LayerCreate, TargetMaterial
 from atomscale_target_materials_api.types import UNSET
 
 SPEC = """
@@ -386,3 +387,9 @@ def test_the_names_of_a_map_whose_values_are_no_numbers(monkeypatch: pytest.Monk
     assert labels({"a": "x"}) == {"a": "x"}
     with pytest.raises(Mismatch, match='"b" is not one of the 1 names a'):
         labels({"b": "x"})
+
+
+def test_a_layer_that_was_made_is_checked_again() -> None:
+    assert layer_create(LayerCreate(layer_id=1)) == LayerCreate(layer_id=1)
+    with pytest.raises(TypeError, match=r"row 2\.layer_id: Expected `int`, got `str`"):
+        layer_create(LayerCreate(layer_id="1"), "row 2")  # type: ignore[arg-type]
