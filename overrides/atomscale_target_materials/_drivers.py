@@ -9,9 +9,9 @@ import random
 import ssl
 import sys
 import time
-from functools import cache
+from contextlib import aclosing, closing
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any
 
 import httpcore
 import httpx
@@ -34,17 +34,13 @@ NETWORK = (
 # Of an answer that is refused anyway no more is read: its first words tell why.
 LARGEST_ERROR = 1024 * 1024
 WIRE_OVERHEAD = 1024 * 1024
-
-
-@cache
-def _user_agent() -> str:
-    return f"atomscale-target-materials/{version('atomscale-target-materials')}"
+USER_AGENT = f"atomscale-target-materials/{version('atomscale-target-materials')}"
 
 
 def _http_request(step: Send, limits: Limits) -> httpx.Request:
     accepts = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
     options = dict(step.request.options)
-    headers = {**options.pop("headers", {}), **accepts, "User-Agent": _user_agent()}
+    headers = {**options.pop("headers", {}), **accepts, "User-Agent": USER_AGENT}
     url = step.settings.base_url + step.request.url
     try:
         request = httpx.Request(
@@ -179,14 +175,11 @@ class Driver(_Driver):
         exchange = _Exchange(step, closed=self._closed)
         with exchange:
             response = self._transport.handle_request(exchange.request)
-            stream = cast("httpx.SyncByteStream", response.stream)
-            try:
+            with closing(response.stream):
                 body = exchange.begin(response)
-                for chunk in stream:
+                for chunk in response.stream:
                     body.feed(chunk)
                 exchange.end(response)
-            finally:
-                stream.close()
         return exchange.outcome()
 
     def close(self) -> None:
@@ -219,14 +212,11 @@ class AsyncDriver(_Driver):
         exchange = _Exchange(step, closed=self._closed)
         with exchange:
             response = await self._transport.handle_async_request(exchange.request)
-            stream = cast("httpx.AsyncByteStream", response.stream)
-            try:
+            async with aclosing(response.stream):
                 body = exchange.begin(response)
-                async for chunk in stream:
+                async for chunk in response.stream:
                     body.feed(chunk)
                 exchange.end(response)
-            finally:
-                await stream.aclose()
         return exchange.outcome()
 
     async def aclose(self) -> None:
