@@ -59,15 +59,13 @@ def _http_request(step: Send, limits: Limits) -> httpx.Request:
 class _Exchange:
     """What is learned of one answer while it comes in; what goes wrong inside becomes a failure."""
 
-    def __init__(self, step: Send, *, closed: bool) -> None:
+    def __init__(self, step: Send, end: float, *, closed: bool) -> None:
         if closed:
             raise ClientClosedError("the client is closed: make a new one")
         self.settings = step.settings
         max_bytes = step.settings.max_response_bytes
-        # Judging the last answer took time too, and a pause may be longer than it was asked to be.
-        late = max(0.0, time.monotonic() - step.since - step.pause) if step.since else 0.0
         # Twice: the frames of small chunks may be as large as what is in them.
-        self.limits = Limits(step.left - step.pause - late, 2 * max_bytes + WIRE_OVERHEAD)
+        self.limits = Limits(end, 2 * max_bytes + WIRE_OVERHEAD)
         self.request = _http_request(step, self.limits)
         self.status: int | None = None
         self.headers: dict[str, str] = {}
@@ -124,7 +122,7 @@ class _Exchange:
         """What came of it."""
         left, now, jitter = self.limits.left(), time.time(), random.random()  # noqa: S311 - no secret
         answer = self.status, self.headers, self.body.content, self.failure
-        return Outcome(left, now, jitter, *answer, measured=time.monotonic())
+        return Outcome(left, now, jitter, *answer)
 
 
 def _root(error: BaseException, handled: BaseException | None) -> BaseException:
@@ -137,42 +135,49 @@ def _root(error: BaseException, handled: BaseException | None) -> BaseException:
 
 
 class _Driver:
-    """A transport, and whether it is closed: what both drivers have."""
+    """A transport, whether it is closed, and the carrying out of flows: what both drivers have."""
 
     kind: Any
-    pause: Any
+    _send: Any
 
     def __init__(self, transport: Any) -> None:
         if not isinstance(transport, self.kind):
             kind = f"httpx.{self.kind.__name__}"
             raise TypeError(f"transport: an {kind} is needed, got {type(transport)}")
         self._transport = transport
-        self._sleep = self.pause
         self._closed = False
 
-
-class Driver(_Driver):
-    """Runs flows on a sync transport."""
-
-    kind = httpx.BaseTransport
-    pause = staticmethod(time.sleep)
-
-    def run(self, flow: Flow[T]) -> T:
+    async def run(self, flow: Flow[T]) -> T:
         """Carries out what `flow` yields, and returns what it returns."""
         try:
             step = next(flow)
+            end = time.monotonic() + step.settings.timeout
             while True:
-                step = flow.send(self._send(step))
+                step = flow.send(await self._send(step, end))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         except AtomscaleError as error:
             # Without the frames that hold the server's answer as it came.
             raise error.with_traceback(None) from None
 
-    def _send(self, step: Send) -> Outcome:
+
+class Driver(_Driver):
+    """Runs flows on a sync transport."""
+
+    kind = httpx.BaseTransport
+    _sleep: Any = staticmethod(time.sleep)
+
+    def run(self, flow: Flow[T]) -> T:  # type: ignore[override]
+        """As above; `_send` awaits nothing here, so that this runs to its end at once."""
+        try:
+            return super().run(flow).send(None)  # type: ignore[no-any-return]
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def _send(self, step: Send, end: float) -> Outcome:
         if step.pause:
             self._sleep(step.pause)
-        exchange = _Exchange(step, closed=self._closed)
+        exchange = _Exchange(step, end, closed=self._closed)
         with exchange:
             response = self._transport.handle_request(exchange.request)
             with closing(response.stream):
@@ -192,24 +197,12 @@ class AsyncDriver(_Driver):
     """Runs the same flows on an async transport."""
 
     kind = httpx.AsyncBaseTransport
-    pause = staticmethod(asyncio.sleep)
+    _sleep: Any = staticmethod(asyncio.sleep)
 
-    async def run(self, flow: Flow[T]) -> T:
-        """As `Driver.run`, awaited."""
-        try:
-            step = next(flow)
-            while True:
-                step = flow.send(await self._send(step))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        except AtomscaleError as error:
-            # Without the frames that hold the server's answer as it came.
-            raise error.with_traceback(None) from None
-
-    async def _send(self, step: Send) -> Outcome:
+    async def _send(self, step: Send, end: float) -> Outcome:
         if step.pause:
             await self._sleep(step.pause)
-        exchange = _Exchange(step, closed=self._closed)
+        exchange = _Exchange(step, end, closed=self._closed)
         with exchange:
             response = await self._transport.handle_async_request(exchange.request)
             async with aclosing(response.stream):

@@ -30,10 +30,10 @@ class Limits(float):
     sent = True
     """May a byte of the request have left?"""
 
-    def __new__(cls, seconds: float, max_bytes: int) -> "Limits":
-        """Begins to run: `seconds` from now, `max_bytes` on the wire."""
-        limits = super().__new__(cls, seconds)
-        limits._end = time.monotonic() + seconds
+    def __new__(cls, end: float, max_bytes: int) -> "Limits":
+        """Until `end`, by the monotonic clock, at most `max_bytes` on the wire."""
+        limits = super().__new__(cls, end - time.monotonic())
+        limits._end = end
         limits._room = max_bytes
         return limits
 
