@@ -27,9 +27,9 @@ NOT_SENT = (
     httpx.LocalProtocolError,
 )  # fmt: skip
 TIMEOUTS = (httpcore.TimeoutException, httpx.TimeoutException)
-NETWORK = (
-    httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError,
-    httpcore.UnsupportedProtocol, httpx.TransportError, OSError, *TIMEOUTS,
+FAILURES = (
+    httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpx.TransportError,
+    OSError, Unreadable, *TIMEOUTS,
 )  # fmt: skip
 # Of an answer that is refused anyway no more is read: its first words tell why.
 LARGEST_ERROR = 1024 * 1024
@@ -91,10 +91,7 @@ class _Exchange:
         self.handled = sys.exception()
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if isinstance(error, Unreadable):
-            kind, sent = APIResponseValidationError, self.limits.sent
-            self.failure = Failure(str(error), kind, sent=sent, passing=False)
-        elif isinstance(error, NETWORK):
+        if isinstance(error, FAILURES):
             self.failure = self._failure(error)
         elif error is not None:
             # Ctrl-C, a cancellation, a fault of a transport: it goes on without what holds the key.
@@ -110,6 +107,8 @@ class _Exchange:
             told = f"not done within timeout={self.settings.timeout:g} seconds: waiting for "
             reason = told + ("the answer" if sent else "a connection")
             return Failure(reason, APITimeoutError, sent=sent, passing=False)
+        if isinstance(error, Unreadable):
+            return Failure(str(error), APIResponseValidationError, sent=sent, passing=False)
         if isinstance(error, httpcore.ProxyError):
             # Its text is the proxy's own, after the status.
             status = str(error)[:3]

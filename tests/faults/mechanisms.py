@@ -207,9 +207,9 @@ MECHANISMS: dict[str, Mechanism] = {
         ),
     ),
     "one family of errors": Mechanism(
-        "_drivers._Exchange",
+        "_drivers.FAILURES",
         "what goes wrong underneath becomes a text of ours",
-        replacing(_drivers, "NETWORK", ()),
+        replacing(_drivers, "FAILURES", ()),
     ),
     "limit on the wire": Mechanism(
         "_network.Limits.received",
