@@ -18,7 +18,7 @@ import httpx
 
 from ._network import Limits, Unreadable
 from ._steps import Failure, Flow, Outcome, Send, T
-from ._transport import Body
+from ._transport import Body, settle
 from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError, ClientClosedError
 
 # Of a transport that is not ours: ours keeps a record of what was sent.
@@ -41,11 +41,10 @@ def _http_request(step: Send, limits: Limits) -> httpx.Request:
     accepts = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
     options = dict(step.request.options)
     headers = {**options.pop("headers", {}), **accepts, "User-Agent": USER_AGENT}
+    options["extensions"] = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limits)}
     url = step.settings.base_url + step.request.url
     try:
-        request = httpx.Request(
-            step.request.method, url, headers=headers, extensions=limits.extensions, **options
-        )
+        request = httpx.Request(step.request.method, url, headers=headers, **options)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"{step.request.method}: {error}") from None
     for name, value in request.headers.items():
@@ -83,7 +82,8 @@ class _Exchange:
 
     def end(self, response: httpx.Response) -> None:
         """The body is here."""
-        response.extensions.get("settle", bool)()
+        if self.limits.ours:
+            settle(response)
         self.body.end()
 
     def __enter__(self) -> None:

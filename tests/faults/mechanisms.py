@@ -230,8 +230,8 @@ MECHANISMS: dict[str, Mechanism] = {
         )[0],
     ),
     "nothing left over": Mechanism(
-        "_transport._settle",
+        "_transport.settle",
         "a connection with bytes left over is not used again",
-        replacing(_transport, "_settle", lambda _: None),
+        replacing(_drivers, "settle", lambda _: None),
     ),
 }

@@ -174,7 +174,7 @@ MECHANISMS: dict[str, Mechanism] = {
         _one_address_after_the_other,
     ),
     "waiting for the pool": Mechanism(
-        "_network.Limits.extensions",
+        "_drivers._http_request",
         "the wait for a free connection ends with the call's time",
         _waits_for_the_pool,
     ),
