@@ -1,13 +1,13 @@
 """What a client was told: argument, else environment, else default. Checked before any I/O."""
 
 import ipaddress
-import numbers
+import math
 import os
 import re
 import warnings
 from base64 import b64encode
 from collections.abc import Callable
-from operator import index
+from numbers import Integral, Real
 from typing import Any
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,29 +18,24 @@ from ._secrets import Secret
 from .errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.atomscale.ai"
-LONGEST_TIMEOUT = 1_000_000
+
+# Of a limit's type: what is needed, what counts as that, and the most that is taken.
+LIMITS: Any = {
+    float: ("seconds above 0 and up to 1,000,000 are needed, never None", Real, 1_000_000),
+    int: ("an int above 0 is needed", Integral, math.inf),
+}
 
 # Dotted labels of letters, digits, hyphens (underscores are seen too), or an IPv6 address.
 HOST = r"(?a)(?:(?!-)[\w-]{1,63}(?<!-)(?:\.|$))+|[0-9a-f:.]*:[0-9a-f:.]*"
 
 
-def _seconds(timeout: float) -> float:
-    if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
-        got = type(timeout).__name__
-        raise TypeError(f"timeout: seconds are needed, got {got} (no end is not offered)")
-    if not 0 < timeout <= LONGEST_TIMEOUT:
-        raise ValueError(
-            f"timeout: seconds above 0 and up to {LONGEST_TIMEOUT} are needed, got {timeout!r}"
-        )
-    return float(timeout)
-
-
-def _positive(settings: object, attribute: "attrs.Attribute[int]", count: Any) -> None:
-    if isinstance(count, bool) or not hasattr(count, "__index__"):
-        raise TypeError(f"{attribute.name}: an int is needed, got {type(count).__name__}")
-    if index(count) < 1:
-        raise ValueError(f"{attribute.name}: at least 1 is needed, got {count!r}")
-    object.__setattr__(settings, attribute.name, index(count))
+def _limit(settings: object, attribute: Any, value: Any) -> None:
+    wanted, kind, most = LIMITS[attribute.type]
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(f"{attribute.name}: {wanted}, got {type(value).__name__}")
+    if not 0 < value <= most:
+        raise ValueError(f"{attribute.name}: {wanted}, got {value!r}")
+    object.__setattr__(settings, attribute.name, attribute.type(value))
 
 
 @attrs.frozen
@@ -61,9 +56,9 @@ class Settings:
     """It scrubs the proxy's password too."""
     key_source: str
     base_url: str
-    timeout: float = attrs.field(converter=_seconds)
-    max_tries: int = attrs.field(validator=_positive)
-    max_response_bytes: int = attrs.field(validator=_positive)
+    timeout: float = attrs.field(validator=_limit)
+    max_tries: int = attrs.field(validator=_limit)
+    max_response_bytes: int = attrs.field(validator=_limit)
     proxy: Proxy | None
 
     @classmethod

@@ -300,13 +300,9 @@ MECHANISMS: dict[str, Mechanism] = {
         "_operations._built", "an operation takes the parameters that the spec has",
         _drops_what_is_unknown,
     ),
-    "seconds": Mechanism(
-        "_settings._seconds", "a timeout is a finite number above 0",
-        _recoded(_settings._seconds, lambda timeout: timeout),
-    ),
-    "counts": Mechanism(
-        "_settings._positive", "a count is an int above 0",
-        _recoded(_settings._positive, lambda _, attribute, count: None),
+    "limits": Mechanism(
+        "_settings._limit", "a timeout is a finite number above 0, a count an int above 0",
+        _recoded(_settings._limit, lambda _, attribute, value: None),
     ),
 }  # fmt: skip
 
@@ -1085,10 +1081,10 @@ ARGUMENTS = [
         lambda client: client.call(list_target_materials, limit=5), operation="list",
     ),
     Fault(14, "numbers of numpy and fractions", "numbers", numbers_of_numpy, ("add",)),
-    limit("a timeout that is no number", "seconds", TypeError, timeouts(True, "1", None)),
-    limit("a timeout out of range", "seconds", ValueError, timeouts(0, -1, INF, float("nan"))),
-    limit("fewer than one try", "counts", ValueError, tries(0, -1)),
-    limit("tries that are no int", "counts", TypeError, tries(1.5, True, None)),
+    limit("a timeout that is no number", "limits", TypeError, timeouts(True, "1", None)),
+    limit("a timeout out of range", "limits", ValueError, timeouts(0, -1, INF, float("nan"))),
+    limit("fewer than one try", "limits", ValueError, tries(0, -1)),
+    limit("tries that are no int", "limits", TypeError, tries(1.5, True, None)),
 ]  # fmt: skip
 
 ROWS: list[Fault] = [*ERRORS, *SECRETS, *SETTINGS, *CONNECTIONS, *ARGUMENTS]
