@@ -230,12 +230,12 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_settings, "_given", _as_it_came),
     ),
     "check of the key": Mechanism(
-        "_settings._fault_of_key", "printable ASCII, not empty",
-        replacing(_settings, "_fault_of_key", lambda _: None),
+        "_settings._faults_of_key", "printable ASCII, not empty",
+        replacing(_settings, "_faults_of_key", lambda _: {}),
     ),
     "check of the base URL": Mechanism(
-        "_settings._fault_of_base_url", "scheme, host, port and path, and nothing else",
-        replacing(_settings, "_fault_of_base_url", lambda _: None),
+        "_settings._faults_of_base_url", "scheme, host, port and path, and nothing else",
+        replacing(_settings, "_faults_of_base_url", lambda _: {}),
     ),
     "settings are texts": Mechanism(
         "_settings._checked", "key and base URL are str",
@@ -628,7 +628,7 @@ SETTINGS = [
         "http://127.0.0.1:{port}\r\nX: y", "http://127.0.0.1:{port}\\@[::1]", "http://l\u043ecalhost",
     ),
     url("a base URL without a host", "has no valid host", "http://", "http:///127.0.0.1:{port}"),
-    url("a base URL with a bad port", "has an invalid", "http://127.0.0.1:0", "http://[::1]:x"),
+    url("a base URL with a bad port", "has no valid host or port", "http://127.0.0.1:0", "http://[::1]:x"),
     url("a base URL with dots in its path", r"has \. or \.\.", "http://127.0.0.1:{port}/a/../b"),
     url(
         "a base URL that is no text", "must be a str, not URL", httpx.URL("http://127.0.0.1:1"),

@@ -232,9 +232,9 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_drivers, "httpcore", SimpleNamespace(ProxyError=())),
     ),
     "proxy is checked": Mechanism(
-        "_settings._fault_of_proxy",
+        "_settings._faults_of_proxy",
         "a proxy that cannot be used is refused at once",
-        replacing(_settings, "_fault_of_proxy", lambda _: None),
+        replacing(_settings, "_faults_of_proxy", lambda _: {}),
     ),
 }
 
