@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import aclosing, closing
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 
 import httpcore
 import httpx
@@ -62,23 +62,20 @@ class _Exchange:
         if closed:
             raise ClientClosedError("the client is closed: make a new one")
         self.settings = step.settings
-        max_bytes = step.settings.max_response_bytes
         # Twice: the frames of small chunks may be as large as what is in them.
-        self.limits = Limits(end, 2 * max_bytes + WIRE_OVERHEAD)
+        self.limits = Limits(end, 2 * step.settings.max_response_bytes + WIRE_OVERHEAD)
         self.request = _http_request(step, self.limits)
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.body = Body("", 0)
         self.failure: Failure | None = None
 
-    def begin(self, response: httpx.Response) -> Body:
+    def begin(self, response: httpx.Response) -> None:
         """Status and headers are here."""
-        self.status = response.status_code
-        self.headers = dict(response.headers)
-        refused, most = not 200 <= self.status <= 299, self.settings.max_response_bytes
-        most = min(most, LARGEST_ERROR) if refused else most
+        self.status, self.headers = response.status_code, dict(response.headers)
+        most = self.settings.max_response_bytes
+        most = most if response.is_success else min(most, LARGEST_ERROR)
         self.body = Body(self.headers.get("content-encoding", ""), most)
-        return self.body
 
     def end(self, response: httpx.Response) -> None:
         """The body is here."""
@@ -86,9 +83,10 @@ class _Exchange:
             settle(response)
         self.body.end()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         # What the caller is handling is not ours, though it becomes the context of what goes wrong.
         self.handled = sys.exception()
+        return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if isinstance(error, FAILURES):
@@ -176,13 +174,12 @@ class Driver(_Driver):
     async def _send(self, step: Send, end: float) -> Outcome:
         if step.pause:
             self._sleep(step.pause)
-        exchange = _Exchange(step, end, closed=self._closed)
-        with exchange:
+        with _Exchange(step, end, closed=self._closed) as exchange:
             response = self._transport.handle_request(exchange.request)
             with closing(response.stream):
-                body = exchange.begin(response)
+                exchange.begin(response)
                 for chunk in response.stream:
-                    body.feed(chunk)
+                    exchange.body.feed(chunk)
                 exchange.end(response)
         return exchange.outcome()
 
@@ -201,13 +198,12 @@ class AsyncDriver(_Driver):
     async def _send(self, step: Send, end: float) -> Outcome:
         if step.pause:
             await self._sleep(step.pause)
-        exchange = _Exchange(step, end, closed=self._closed)
-        with exchange:
+        with _Exchange(step, end, closed=self._closed) as exchange:
             response = await self._transport.handle_async_request(exchange.request)
             async with aclosing(response.stream):
-                body = exchange.begin(response)
+                exchange.begin(response)
                 async for chunk in response.stream:
-                    body.feed(chunk)
+                    exchange.body.feed(chunk)
                 exchange.end(response)
         return exchange.outcome()
 

@@ -72,9 +72,8 @@ def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLConte
         return httpx.create_ssl_context()
     except OSError as error:
         reason = str(error)
-    raise ConfigurationError(
-        f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {reason}"
-    )
+    told = "the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read"
+    raise ConfigurationError(f"{told}: {reason}")
 
 
 def _core(request: httpx.Request) -> httpcore.Request:

@@ -93,10 +93,10 @@ def _in_a_session(patch: pytest.MonkeyPatch) -> None:
             request.headers["Authorization"] = f"Basic {found[2]}"
         return request
 
-    def begun(exchange: _drivers._Exchange, response: httpx.Response) -> _transport.Body:
+    def begun(exchange: _drivers._Exchange, response: httpx.Response) -> None:
         response.request = exchange.request
         cookies.extract_cookies(response)
-        return begin(exchange, response)
+        begin(exchange, response)
 
     patch.setattr(_drivers, "_http_request", made)
     patch.setattr(_drivers._Exchange, "begin", begun)
