@@ -96,11 +96,8 @@ def _given(argument: Secret, parameter: str, *variables: str) -> list[tuple[Secr
     """What was given, each with its source. An empty variable is none."""
     if argument.reveal() is not None:
         return [(argument, f"the {parameter} argument")]
-    return [
-        (Secret(os.environ[name].strip()), f"the environment variable {name}")
-        for name in variables
-        if os.environ.get(name, "").strip()
-    ]
+    found = ((name, os.environ.get(name, "").strip()) for name in variables)
+    return [(Secret(value), f"the environment variable {name}") for name, value in found if value]
 
 
 def _checked(what: str, value: Secret, source: str, faults_of: Callable[[str], Faults]) -> Any:
