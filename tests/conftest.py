@@ -1,30 +1,42 @@
 import asyncio
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from atomscale_target_materials import AsyncClient, Client
+from atomscale_target_materials import AsyncClient, Client, _drivers, _network
 from atomscale_target_materials.sandbox import Sandbox
 
 KEY = "sk-test-0123456789abcdef"
 
 
 class Caller:
-    """Makes the same call on the sync and on the async client; pauses are noted, not slept."""
+    """Makes the same call on the sync and on the async client.
+
+    Pauses are noted, not slept: the client's clock is put forward instead.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.pauses: list[float] = []
 
     def __call__(self, call: Callable[[Any], Any], key: str | None = KEY, **options: Any) -> Any:
-        return (
-            self._sync(call, key, options)
-            if self.kind == "sync"
-            else asyncio.run(self._async(call, key, options))
-        )
+        clock = SimpleNamespace(monotonic=self._monotonic, time=time.time)
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (_drivers, _network):
+                patch.setattr(module, "time", clock)
+            return (
+                self._sync(call, key, options)
+                if self.kind == "sync"
+                else asyncio.run(self._async(call, key, options))
+            )
+
+    def _monotonic(self) -> float:
+        return time.monotonic() + sum(self.pauses)
 
     def _sync(self, call: Callable[[Any], Any], key: str | None, options: dict[str, Any]) -> Any:
         with Client(key, **options) as client:

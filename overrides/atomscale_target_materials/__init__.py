@@ -22,12 +22,8 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_HOMES = {
-    "atomscale_target_materials_api.models": ("Layer", "LayerCreate", "TargetMaterial"),
-    "atomscale_target_materials_api.types": ("UNSET", "Unset"),
-    "atomscale_target_materials.client": ("AsyncClient", "Client"),
-    "atomscale_target_materials.stacks": ("LayerStack", "StackLayer", "TargetMaterials"),
-}
+# Where the names below are looked for, the cheapest module first.
+_HOMES = (".errors", ".stacks", "atomscale_target_materials_api.models", ".client")
 
 __all__ = [
     "UNSET", "APIConnectionError", "APIResponseValidationError", "APIStatusError",
@@ -46,10 +42,8 @@ if not TYPE_CHECKING:  # pragma: no branch - or a misspelt name would pass as An
             return import_module("importlib.metadata").version("atomscale-target-materials")
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        homes = (home for home, names in _HOMES.items() if name in names)
-        value = getattr(import_module(next(homes, f"{__name__}.errors")), name)
-        globals()[name] = value
-        return value
+        modules = (import_module(home, __name__) for home in _HOMES)
+        return next(getattr(module, name) for module in modules if hasattr(module, name))
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__, "__version__"})

@@ -9,16 +9,16 @@ import random
 import ssl
 import sys
 import time
-from functools import cache
+from contextlib import aclosing, closing
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any, Self
 
 import httpcore
 import httpx
 
 from ._network import Limits, Unreadable
 from ._steps import Failure, Flow, Outcome, Send, T
-from ._transport import Body
+from ._transport import Body, settle
 from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError, ClientClosedError
 
 # Of a transport that is not ours: ours keeps a record of what was sent.
@@ -27,29 +27,24 @@ NOT_SENT = (
     httpx.LocalProtocolError,
 )  # fmt: skip
 TIMEOUTS = (httpcore.TimeoutException, httpx.TimeoutException)
-NETWORK = (
-    httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError,
-    httpcore.UnsupportedProtocol, httpx.TransportError, OSError, *TIMEOUTS,
+FAILURES = (
+    httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpx.TransportError,
+    OSError, Unreadable, *TIMEOUTS,
 )  # fmt: skip
 # Of an answer that is refused anyway no more is read: its first words tell why.
 LARGEST_ERROR = 1024 * 1024
 WIRE_OVERHEAD = 1024 * 1024
-
-
-@cache
-def _user_agent() -> str:
-    return f"atomscale-target-materials/{version('atomscale-target-materials')}"
+USER_AGENT = f"atomscale-target-materials/{version('atomscale-target-materials')}"
 
 
 def _http_request(step: Send, limits: Limits) -> httpx.Request:
     accepts = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
     options = dict(step.request.options)
-    headers = {**options.pop("headers", {}), **accepts, "User-Agent": _user_agent()}
+    headers = {**options.pop("headers", {}), **accepts, "User-Agent": USER_AGENT}
+    options["extensions"] = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limits)}
     url = step.settings.base_url + step.request.url
     try:
-        request = httpx.Request(
-            step.request.method, url, headers=headers, extensions=limits.extensions, **options
-        )
+        request = httpx.Request(step.request.method, url, headers=headers, **options)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"{step.request.method}: {error}") from None
     for name, value in request.headers.items():
@@ -63,44 +58,38 @@ def _http_request(step: Send, limits: Limits) -> httpx.Request:
 class _Exchange:
     """What is learned of one answer while it comes in; what goes wrong inside becomes a failure."""
 
-    def __init__(self, step: Send, *, closed: bool) -> None:
+    def __init__(self, step: Send, end: float, *, closed: bool) -> None:
         if closed:
             raise ClientClosedError("the client is closed: make a new one")
         self.settings = step.settings
-        max_bytes = step.settings.max_response_bytes
-        # Judging the last answer took time too, and a pause may be longer than it was asked to be.
-        late = max(0.0, time.monotonic() - step.since - step.pause) if step.since else 0.0
         # Twice: the frames of small chunks may be as large as what is in them.
-        self.limits = Limits(step.left - step.pause - late, 2 * max_bytes + WIRE_OVERHEAD)
+        self.limits = Limits(end, 2 * step.settings.max_response_bytes + WIRE_OVERHEAD)
         self.request = _http_request(step, self.limits)
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.body = Body("", 0)
         self.failure: Failure | None = None
 
-    def begin(self, response: httpx.Response) -> Body:
+    def begin(self, response: httpx.Response) -> None:
         """Status and headers are here."""
-        self.status = response.status_code
-        self.headers = dict(response.headers)
-        refused, most = not 200 <= self.status <= 299, self.settings.max_response_bytes
-        most = min(most, LARGEST_ERROR) if refused else most
+        self.status, self.headers = response.status_code, dict(response.headers)
+        most = self.settings.max_response_bytes
+        most = most if response.is_success else min(most, LARGEST_ERROR)
         self.body = Body(self.headers.get("content-encoding", ""), most)
-        return self.body
 
     def end(self, response: httpx.Response) -> None:
         """The body is here."""
-        response.extensions.get("settle", bool)()
+        if self.limits.ours:
+            settle(response)
         self.body.end()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         # What the caller is handling is not ours, though it becomes the context of what goes wrong.
         self.handled = sys.exception()
+        return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if isinstance(error, Unreadable):
-            kind, sent = APIResponseValidationError, self.limits.sent
-            self.failure = Failure(str(error), kind, sent=sent, passing=False)
-        elif isinstance(error, NETWORK):
+        if isinstance(error, FAILURES):
             self.failure = self._failure(error)
         elif error is not None:
             # Ctrl-C, a cancellation, a fault of a transport: it goes on without what holds the key.
@@ -116,6 +105,8 @@ class _Exchange:
             told = f"not done within timeout={self.settings.timeout:g} seconds: waiting for "
             reason = told + ("the answer" if sent else "a connection")
             return Failure(reason, APITimeoutError, sent=sent, passing=False)
+        if isinstance(error, Unreadable):
+            return Failure(str(error), APIResponseValidationError, sent=sent, passing=False)
         if isinstance(error, httpcore.ProxyError):
             # Its text is the proxy's own, after the status.
             status = str(error)[:3]
@@ -128,7 +119,7 @@ class _Exchange:
         """What came of it."""
         left, now, jitter = self.limits.left(), time.time(), random.random()  # noqa: S311 - no secret
         answer = self.status, self.headers, self.body.content, self.failure
-        return Outcome(left, now, jitter, *answer, measured=time.monotonic())
+        return Outcome(left, now, jitter, *answer)
 
 
 def _root(error: BaseException, handled: BaseException | None) -> BaseException:
@@ -141,52 +132,55 @@ def _root(error: BaseException, handled: BaseException | None) -> BaseException:
 
 
 class _Driver:
-    """A transport, and whether it is closed: what both drivers have."""
+    """A transport, whether it is closed, and the carrying out of flows: what both drivers have."""
 
     kind: Any
-    pause: Any
+    _send: Any
 
     def __init__(self, transport: Any) -> None:
         if not isinstance(transport, self.kind):
             kind = f"httpx.{self.kind.__name__}"
             raise TypeError(f"transport: an {kind} is needed, got {type(transport)}")
         self._transport = transport
-        self._sleep = self.pause
         self._closed = False
 
-
-class Driver(_Driver):
-    """Runs flows on a sync transport."""
-
-    kind = httpx.BaseTransport
-    pause = staticmethod(time.sleep)
-
-    def run(self, flow: Flow[T]) -> T:
+    async def run(self, flow: Flow[T]) -> T:
         """Carries out what `flow` yields, and returns what it returns."""
         try:
             step = next(flow)
+            end = time.monotonic() + step.settings.timeout
             while True:
-                step = flow.send(self._send(step))
+                step = flow.send(await self._send(step, end))
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         except AtomscaleError as error:
             # Without the frames that hold the server's answer as it came.
             raise error.with_traceback(None) from None
 
-    def _send(self, step: Send) -> Outcome:
+
+class Driver(_Driver):
+    """Runs flows on a sync transport."""
+
+    kind = httpx.BaseTransport
+    _sleep: Any = staticmethod(time.sleep)
+
+    def run(self, flow: Flow[T]) -> T:  # type: ignore[override]
+        """As above; `_send` awaits nothing here, so that this runs to its end at once."""
+        try:
+            return super().run(flow).send(None)  # type: ignore[no-any-return]
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def _send(self, step: Send, end: float) -> Outcome:
         if step.pause:
             self._sleep(step.pause)
-        exchange = _Exchange(step, closed=self._closed)
-        with exchange:
+        with _Exchange(step, end, closed=self._closed) as exchange:
             response = self._transport.handle_request(exchange.request)
-            stream = cast("httpx.SyncByteStream", response.stream)
-            try:
-                body = exchange.begin(response)
-                for chunk in stream:
-                    body.feed(chunk)
+            with closing(response.stream):
+                exchange.begin(response)
+                for chunk in response.stream:
+                    exchange.body.feed(chunk)
                 exchange.end(response)
-            finally:
-                stream.close()
         return exchange.outcome()
 
     def close(self) -> None:
@@ -199,34 +193,18 @@ class AsyncDriver(_Driver):
     """Runs the same flows on an async transport."""
 
     kind = httpx.AsyncBaseTransport
-    pause = staticmethod(asyncio.sleep)
+    _sleep: Any = staticmethod(asyncio.sleep)
 
-    async def run(self, flow: Flow[T]) -> T:
-        """As `Driver.run`, awaited."""
-        try:
-            step = next(flow)
-            while True:
-                step = flow.send(await self._send(step))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        except AtomscaleError as error:
-            # Without the frames that hold the server's answer as it came.
-            raise error.with_traceback(None) from None
-
-    async def _send(self, step: Send) -> Outcome:
+    async def _send(self, step: Send, end: float) -> Outcome:
         if step.pause:
             await self._sleep(step.pause)
-        exchange = _Exchange(step, closed=self._closed)
-        with exchange:
+        with _Exchange(step, end, closed=self._closed) as exchange:
             response = await self._transport.handle_async_request(exchange.request)
-            stream = cast("httpx.AsyncByteStream", response.stream)
-            try:
-                body = exchange.begin(response)
-                async for chunk in stream:
-                    body.feed(chunk)
+            async with aclosing(response.stream):
+                exchange.begin(response)
+                async for chunk in response.stream:
+                    exchange.body.feed(chunk)
                 exchange.end(response)
-            finally:
-                await stream.aclose()
         return exchange.outcome()
 
     async def aclose(self) -> None:

@@ -30,10 +30,10 @@ class Limits(float):
     sent = True
     """May a byte of the request have left?"""
 
-    def __new__(cls, seconds: float, max_bytes: int) -> "Limits":
-        """Begins to run: `seconds` from now, `max_bytes` on the wire."""
-        limits = super().__new__(cls, seconds)
-        limits._end = time.monotonic() + seconds
+    def __new__(cls, end: float, max_bytes: int) -> "Limits":
+        """Until `end`, by the monotonic clock, at most `max_bytes` on the wire."""
+        limits = super().__new__(cls, end - time.monotonic())
+        limits._end = end
         limits._room = max_bytes
         return limits
 
@@ -41,11 +41,11 @@ class Limits(float):
         """Seconds left now, zero or less when none are."""
         return self._end - time.monotonic()
 
-    def or_raise(self, error: type[Exception]) -> float:
-        """Seconds left now, or `error` when none are."""
+    def grant(self) -> float:
+        """Seconds left now, for a socket operation; an error when none are."""
         left = self.left()
         if left <= 0:
-            raise error("the deadline has passed")
+            raise httpcore.TimeoutException("the deadline has passed")
         return left
 
     def sends(self, data: bytes) -> None:
@@ -59,11 +59,6 @@ class Limits(float):
         if self._room < 0:
             raise Unreadable("more bytes came than max_response_bytes leaves room for")
         return data
-
-    @property
-    def extensions(self) -> dict[str, Any]:
-        """The extensions of an `httpx.Request` that shall obey these limits."""
-        return {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self)}
 
 
 class Stream:
@@ -92,14 +87,13 @@ class Stream:
 
     def read(self, max_bytes: int, timeout: Any) -> Any:
         """Some bytes."""
-        left = timeout.or_raise(httpcore.ReadTimeout)
         with self._in_use:
-            return timeout.received(self._stream.read(max_bytes, left))
+            return timeout.received(self._stream.read(max_bytes, timeout.grant()))
 
     def write(self, buffer: bytes, timeout: Any) -> Any:
         """In pieces: the stream underneath grants its timeout to each send() anew."""
         for start in range(0, len(buffer), WRITE_AT_ONCE):
-            left = timeout.or_raise(httpcore.WriteTimeout)
+            left = timeout.grant()
             timeout.sends(buffer)
             with self._in_use:
                 self._stream.write(buffer[start : start + WRITE_AT_ONCE], left)
@@ -126,22 +120,15 @@ class Backend:
 
     def connect_tcp(self, host: str, port: int, timeout: Any, **options: Any) -> Any:
         """A stream to the first address that takes the connection."""
-        addresses = _addresses(host, port)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            share = timeout.or_raise(httpcore.ConnectTimeout) / left
+            share = timeout.grant() / left
             try:
                 return Stream(httpcore.SyncBackend().connect_tcp(address, port, share, **options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
         raise last
-
-
-def _addresses(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(error) from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
 class AsyncStream(Stream):
@@ -160,12 +147,11 @@ class AsyncStream(Stream):
 
     async def read(self, max_bytes: int, timeout: Any) -> bytes:
         """As `Stream.read`."""
-        left = timeout.or_raise(httpcore.ReadTimeout)
-        return timeout.received(await self._stream.read(max_bytes, left))  # type: ignore[no-any-return]
+        return timeout.received(await self._stream.read(max_bytes, timeout.grant()))  # type: ignore[no-any-return]
 
     async def write(self, buffer: bytes, timeout: Any) -> None:
         """As `Stream.write`; here one timeout holds for all of it."""
-        left = timeout.or_raise(httpcore.WriteTimeout)
+        left = timeout.grant()
         timeout.sends(buffer)
         await self._stream.write(buffer, left)
 
@@ -180,6 +166,5 @@ class AsyncBackend:
 
     async def connect_tcp(self, host: str, port: int, timeout: Any, **options: Any) -> Any:
         """As `Backend.connect_tcp`."""
-        left = timeout.or_raise(httpcore.ConnectTimeout)
         backend = httpcore.AnyIOBackend()
-        return AsyncStream(await backend.connect_tcp(host, port, left, **options))
+        return AsyncStream(await backend.connect_tcp(host, port, timeout.grant(), **options))

@@ -35,10 +35,10 @@ _log.addHandler(logging.NullHandler())
 def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any]) -> Flow[Any]:
     """Sends one operation, again where that is safe, until it succeeds or the error is final."""
     request = request_of(operation, parameters)
-    left, pause, since, tries = settings.timeout, 0.0, None, 0
+    left, pause, tries = settings.timeout, 0.0, 0
     while True:
         tries += 1
-        outcome = yield Send(settings, request, left, pause, since)
+        outcome = yield Send(settings, request, pause)
         error = failure_of(request, outcome, settings)
         said = str(request), outcome.status or "no answer", tries, left - pause - outcome.left
         _log.debug("%s: %s, try %d, %.3f s, %d bytes", *said, len(outcome.content))
@@ -51,7 +51,7 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
             raise error
         reason = f"{request} answered {outcome.status}." if hasattr(error, "status_code") else error
         _log.warning("%s Try %d of %d in %.2f s.", reason, tries + 1, settings.max_tries, again)
-        left, pause, since = outcome.left, again, outcome.measured
+        left, pause = outcome.left, again
 
 
 def list_target_materials(settings: Settings) -> Flow[TargetMaterials]:

@@ -37,15 +37,10 @@ def pause(request: Request, outcome: Outcome, tries: int) -> float | None:
 
 
 def _may_repeat(request: Request, outcome: Outcome) -> bool:
-    if outcome.status == 429:
-        return True
-    failure = outcome.failure
-    if not request.is_safe:
-        return failure is not None and failure.passing and not failure.sent
-    if outcome.status in PASSING_STATUSES:
-        return True
-    succeeded_or_never_came = outcome.status is None or 200 <= outcome.status <= 299
-    return failure is not None and failure.passing and succeeded_or_never_came
+    status, failure = outcome.status, outcome.failure
+    if status is None or 200 <= status <= 299:
+        return failure is not None and failure.passing and (request.is_safe or not failure.sent)
+    return status == 429 or (request.is_safe and status in PASSING_STATUSES)
 
 
 def retry_after(outcome: Outcome) -> float | None:

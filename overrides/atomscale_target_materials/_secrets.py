@@ -14,15 +14,14 @@ class Secret:
         *others: What is scrubbed along with it.
     """
 
-    __slots__ = ("_all", "_value")
+    __slots__ = ("_all",)
 
     def __init__(self, value: Any, *others: str) -> None:
-        self._value = value
         self._all = (value, *others)
 
     def reveal(self) -> Any:
         """The value itself."""
-        return self._value
+        return self._all[0]
 
     def scrub(self, text: str) -> str:
         """`text` without the secrets, be they plain, escaped or percent-encoded."""
@@ -51,15 +50,12 @@ def _forms_of(unit: str) -> str:
         count = len(unit)
         return rf"(?:(?:%5[cC]|\\{{1,4}}[ux](?:00)?5[cC]){{{count}}}|\\{{{count},{4 * count}}})"
     data, plain = unit.encode(errors="surrogateescape"), re.escape(unit)
-    percent = "".join(f"%{_hex(byte)}" for byte in data)
-    escaped = f"u{_hex(ord(unit), 4)}", r"\\{1,4}".join(f"x{_hex(byte)}" for byte in data), plain
+    percent = "".join(f"%(?i:{byte:02x})" for byte in data)
+    hexed = r"\\{1,4}".join(f"x(?i:{byte:02x})" for byte in data)
+    escaped = f"u(?i:{ord(unit):04x})", hexed, plain
     entity = re.escape(html.escape(unit))
     # Each branch begins with a literal, so that the search is fast, and is final, so that it ends.
     return rf"(?>{percent}|\\\\{{0,3}}(?:{'|'.join(escaped)})|{entity}|{plain})"
-
-
-def _hex(number: int, digits: int = 2) -> str:
-    return "".join(f"[{digit}{digit.upper()}]" for digit in f"{number:0{digits}x}")
 
 
 def _without_answers(record: logging.LogRecord) -> bool:

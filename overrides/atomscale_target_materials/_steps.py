@@ -29,14 +29,11 @@ class Request:
 
 @attrs.frozen
 class Send:
-    """After `pause` seconds send `request` once; `left` seconds for both."""
+    """After `pause` seconds send `request` once, within what is left of the call's timeout."""
 
     settings: Settings
     request: Request
-    left: float
     pause: float = 0.0
-    since: float | None = None
-    """When `left` was measured, by the monotonic clock; None: now."""
 
 
 @attrs.frozen
@@ -69,8 +66,6 @@ class Outcome:
     """Names in lower case."""
     content: bytes | bytearray = attrs.field(default=b"", repr=False)
     failure: Failure | None = None
-    measured: float | None = None
-    """When `left` was measured, by the monotonic clock."""
 
 
 T = TypeVar("T")

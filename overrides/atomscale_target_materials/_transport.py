@@ -72,9 +72,8 @@ def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLConte
         return httpx.create_ssl_context()
     except OSError as error:
         reason = str(error)
-    raise ConfigurationError(
-        f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {reason}"
-    )
+    told = "the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read"
+    raise ConfigurationError(f"{told}: {reason}")
 
 
 def _core(request: httpx.Request) -> httpcore.Request:
@@ -90,16 +89,14 @@ def _core(request: httpx.Request) -> httpcore.Request:
     )
 
 
-def _answer(response: httpcore.Response) -> httpx.Response:
+def _answer(response: Any) -> httpx.Response:
     # The stream as httpcore has it: whoever iterates over it closes it too.
-    stream: Any = response.stream
-    status, headers = response.status, response.headers
-    extensions = {"settle": partial(_settle, response)}
-    return httpx.Response(status, headers=headers, stream=stream, extensions=extensions)
+    rest = {"stream": response.stream, "extensions": response.extensions}
+    return httpx.Response(response.status, headers=response.headers, **rest)
 
 
-def _settle(response: Any) -> None:
-    """When an answer is complete: what is left over would be taken for the next one."""
+def settle(response: Any) -> None:
+    """When an answer of ours is complete: what is left over would be taken for the next one."""
     try:
         left_over, _ = response.stream._stream._connection._h11_state.trailing_data  # noqa: SLF001 - guarded
     except AttributeError:

@@ -72,9 +72,7 @@ class APIResponseValidationError(AtomscaleError):
         return type(self), self.args, {**vars(self), "body": None}
 
     def __copy__(self, _: object = None) -> Self:
-        twin = type(self)(*self.args)
-        vars(twin).update(vars(self))
-        return twin
+        return type(self)(*self.args, **vars(self))
 
     __deepcopy__ = __copy__
 

@@ -50,7 +50,7 @@ def test_the_private_names_that_we_use(
 def test_what_httpcore_hides_counts_as_left_over() -> None:
     stream = types.SimpleNamespace(spent=False)
     response = types.SimpleNamespace(stream=None, extensions={"network_stream": stream})
-    _transport._settle(response)
+    _transport.settle(response)
     assert stream.spent is True
 
 

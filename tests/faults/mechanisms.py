@@ -201,9 +201,9 @@ MECHANISMS: dict[str, Mechanism] = {
         ),
     ),
     "one family of errors": Mechanism(
-        "_drivers._Exchange",
+        "_drivers.FAILURES",
         "what goes wrong underneath becomes a text of ours",
-        replacing(_drivers, "NETWORK", ()),
+        replacing(_drivers, "FAILURES", ()),
     ),
     "limit on the wire": Mechanism(
         "_network.Limits.received",
@@ -224,8 +224,8 @@ MECHANISMS: dict[str, Mechanism] = {
         )[0],
     ),
     "nothing left over": Mechanism(
-        "_transport._settle",
+        "_transport.settle",
         "a connection with bytes left over is not used again",
-        replacing(_transport, "_settle", lambda _: None),
+        replacing(_drivers, "settle", lambda _: None),
     ),
 }

@@ -230,12 +230,12 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_settings, "_given", _as_it_came),
     ),
     "check of the key": Mechanism(
-        "_settings._fault_of_key", "printable ASCII, not empty",
-        replacing(_settings, "_fault_of_key", lambda _: None),
+        "_settings._faults_of_key", "printable ASCII, not empty",
+        replacing(_settings, "_faults_of_key", lambda _: {}),
     ),
     "check of the base URL": Mechanism(
-        "_settings._fault_of_base_url", "scheme, host, port and path, and nothing else",
-        replacing(_settings, "_fault_of_base_url", lambda _: None),
+        "_settings._faults_of_base_url", "scheme, host, port and path, and nothing else",
+        replacing(_settings, "_faults_of_base_url", lambda _: {}),
     ),
     "settings are texts": Mechanism(
         "_settings._checked", "key and base URL are str",
@@ -300,13 +300,9 @@ MECHANISMS: dict[str, Mechanism] = {
         "_operations.request_of", "an operation takes the parameters that the spec has",
         _drops_what_is_unknown,
     ),
-    "seconds": Mechanism(
-        "_settings._seconds", "a timeout is a finite number above 0",
-        _recoded(_settings._seconds, lambda timeout: timeout),
-    ),
-    "counts": Mechanism(
-        "_settings._positive", "a count is an int above 0",
-        _recoded(_settings._positive, lambda _, attribute, count: None),
+    "limits": Mechanism(
+        "_settings._limit", "a timeout is a finite number above 0, a count an int above 0",
+        _recoded(_settings._limit, lambda _, attribute, value: None),
     ),
 }  # fmt: skip
 
@@ -632,7 +628,7 @@ SETTINGS = [
         "http://127.0.0.1:{port}\r\nX: y", "http://127.0.0.1:{port}\\@[::1]", "http://l\u043ecalhost",
     ),
     url("a base URL without a host", "has no valid host", "http://", "http:///127.0.0.1:{port}"),
-    url("a base URL with a bad port", "has an invalid", "http://127.0.0.1:0", "http://[::1]:x"),
+    url("a base URL with a bad port", "has no valid host or port", "http://127.0.0.1:0", "http://[::1]:x"),
     url("a base URL with dots in its path", r"has \. or \.\.", "http://127.0.0.1:{port}/a/../b"),
     url(
         "a base URL that is no text", "must be a str, not URL", httpx.URL("http://127.0.0.1:1"),
@@ -1085,10 +1081,10 @@ ARGUMENTS = [
         lambda client: client.call(list_target_materials, limit=5), operation="list",
     ),
     Fault(14, "numbers of numpy and fractions", "numbers", numbers_of_numpy, ("add",)),
-    limit("a timeout that is no number", "seconds", TypeError, timeouts(True, "1", None)),
-    limit("a timeout out of range", "seconds", ValueError, timeouts(0, -1, INF, float("nan"))),
-    limit("fewer than one try", "counts", ValueError, tries(0, -1)),
-    limit("tries that are no int", "counts", TypeError, tries(1.5, True, None)),
+    limit("a timeout that is no number", "limits", TypeError, timeouts(True, "1", None)),
+    limit("a timeout out of range", "limits", ValueError, timeouts(0, -1, INF, float("nan"))),
+    limit("fewer than one try", "limits", ValueError, tries(0, -1)),
+    limit("tries that are no int", "limits", TypeError, tries(1.5, True, None)),
 ]  # fmt: skip
 
 ROWS: list[Fault] = [*ERRORS, *SECRETS, *SETTINGS, *CONNECTIONS, *ARGUMENTS]

@@ -52,12 +52,11 @@ from .table import BOTH, CALLS, GOOD, Expected, Fault, answered, expect, good, o
 # How each mechanism of these rows is disabled
 
 
-def _tries_begin_with(**changes: Callable[[Any], float]) -> Disable:
+def _tries_end(later: Callable[[Any, float], float]) -> Disable:
     init = _drivers._Exchange.__init__
 
-    def begin(exchange: Any, step: Any, *, closed: bool) -> None:
-        changed = {name: change(step) for name, change in changes.items()}
-        init(exchange, attrs.evolve(step, **changed), closed=closed)
+    def begin(exchange: Any, step: Any, end: float, *, closed: bool) -> None:
+        init(exchange, step, later(step, end), closed=closed)
 
     return replacing(_drivers._Exchange, "__init__", begin)
 
@@ -155,14 +154,14 @@ def _without_bounds(patch: pytest.MonkeyPatch) -> None:
 
 MECHANISMS: dict[str, Mechanism] = {
     "one clock": Mechanism(
-        "_operations.call",
+        "_drivers._Driver.run",
         "each try has what is left of the call's time",
-        _tries_begin_with(left=lambda step: float(step.settings.timeout)),
+        _tries_end(lambda step, _: vars(_drivers)["time"].monotonic() + step.settings.timeout),
     ),
     "pauses count": Mechanism(
-        "_drivers._Exchange",
+        "_drivers._Driver.run",
         "a pause takes its time from the tries that follow",
-        _tries_begin_with(pause=lambda _: 0.0),
+        _tries_end(lambda step, end: end + step.pause),
     ),
     "writes in pieces": Mechanism(
         "_network.Stream.write",
@@ -175,7 +174,7 @@ MECHANISMS: dict[str, Mechanism] = {
         _one_address_after_the_other,
     ),
     "waiting for the pool": Mechanism(
-        "_network.Limits.extensions",
+        "_drivers._http_request",
         "the wait for a free connection ends with the call's time",
         _waits_for_the_pool,
     ),

@@ -93,10 +93,10 @@ def _in_a_session(patch: pytest.MonkeyPatch) -> None:
             request.headers["Authorization"] = f"Basic {found[2]}"
         return request
 
-    def begun(exchange: _drivers._Exchange, response: httpx.Response) -> _transport.Body:
+    def begun(exchange: _drivers._Exchange, response: httpx.Response) -> None:
         response.request = exchange.request
         cookies.extract_cookies(response)
-        return begin(exchange, response)
+        begin(exchange, response)
 
     patch.setattr(_drivers, "_http_request", made)
     patch.setattr(_drivers._Exchange, "begin", begun)
@@ -232,9 +232,9 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_drivers, "httpcore", SimpleNamespace(ProxyError=())),
     ),
     "proxy is checked": Mechanism(
-        "_settings._fault_of_proxy",
+        "_settings._faults_of_proxy",
         "a proxy that cannot be used is refused at once",
-        replacing(_settings, "_fault_of_proxy", lambda _: None),
+        replacing(_settings, "_faults_of_proxy", lambda _: {}),
     ),
 }
 
