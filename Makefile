@@ -46,7 +46,7 @@ lock: | env  ## new versions into dev.lock and demo.lock
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --all-extras --group dev pyproject.toml -o dev.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 --extra sandbox --group demo -c dev.lock pyproject.toml -o demo.lock
+	  --python-version 3.11 --extra sandbox --extra yaml --group demo -c dev.lock pyproject.toml -o demo.lock
 
 generate: build/generated.stamp  ## openapi.yaml -> generated/, whole or not at all
 

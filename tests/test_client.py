@@ -300,7 +300,7 @@ def test_time_between_two_tries_counts_too(caller: Caller) -> None:
     def flow(settings: Settings) -> Flow[list[float]]:
         first = yield Send(settings, Request("GET", "/"))
         time.sleep(0.3)
-        second = yield Send(settings, Request("GET", "/"), pause=2.0)
+        second = yield Send(settings, Request("GET", "/"), pause=2.0, end=first.end)
         return [first.left, second.left]
 
     def call(client: Any) -> Any:

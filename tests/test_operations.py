@@ -171,7 +171,7 @@ def test_an_empty_value_elsewhere_than_in_the_path_is_fine(patch_note: types.Mod
 
 @pytest.mark.parametrize("operation", [None, httpx, "list_target_materials"])
 def test_what_is_no_operation(operation: Any) -> None:
-    with Client(KEY) as client, pytest.raises(TypeError, match="operation: a module of"):
+    with Client(KEY) as client, pytest.raises(TypeError, match="operation: use a module of"):
         client.call(operation)
 
 

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomscale_target_materials.stacks import LayerStack, Positions, StackLayer, TargetMaterials
-from atomscale_target_materials_api.models import ElementDict, TargetMaterial
+from atomscale_target_materials.stacks import (
+    LayerStack,
+    Positions,
+    StackDiff,
+    StackLayer,
+    TargetMaterials,
+)
+from atomscale_target_materials_api.models import ElementDict, LayerCreate, TargetMaterial
 from atomscale_target_materials_api.types import UNSET
 
 FAR = 10**12
@@ -150,9 +157,9 @@ def test_at_goes_by_position() -> None:
     stack = stack_of(2, 5, 5, -1, None)
     assert stack.at(2) is stack.layers[1]
     assert stack.at(-1) is stack.layers[0]
-    with pytest.raises(KeyError, match="no layer at position 3 of sample 42"):
+    with pytest.raises(KeyError, match="no layers at position 3 of <LayerStack 42"):
         stack.at(3)
-    with pytest.raises(KeyError, match="2 layers at position 5 of sample 42"):
+    with pytest.raises(KeyError, match="2 layers at position 5 of <LayerStack 42"):
         stack.at(5)
 
 
@@ -253,3 +260,151 @@ def test_pickles_and_copies_are_equal(rows: list[TargetMaterial]) -> None:
     for each in (materials, *materials.stacks()):
         assert pickle.loads(pickle.dumps(each)) == each
         assert copy.deepcopy(each) == each
+
+
+# Declared stacks
+
+INAS: dict[str, Any] = {"composition_string": "InAs", "orientation": "001"}
+ALSB = LayerCreate(layer_id=2, composition_string="AlSb")
+
+
+def test_a_declared_stack() -> None:
+    stack = LayerStack.declare(substrate="GaSb", layers=[INAS, ALSB, {**INAS, "layer_id": 7}, {}])
+    assert [layer.layer_id for layer in stack.layers] == [1, 2, 7, 8]
+    assert str(stack) == "?/InAs(001)/AlSb/InAs(001)/GaSb"
+    assert repr(stack).startswith("<LayerStack declared: ")
+    assert (stack.sample_id, stack.sample_name, stack.rows) == (None, None, ())
+    assert stack.gaps == [3, 4, 5, 6]
+    lone = stack.at(2)
+    assert (lone.row, lone.sample_id, lone.id, lone.mp_id) == (ALSB, None, None, None)
+    assert pickle.loads(pickle.dumps(stack)) == copy.deepcopy(stack) == stack
+
+
+def test_a_declaration_keeps_its_own_copy() -> None:
+    amounts = {"In": 1, "As": 1}
+    layer = LayerCreate(layer_id=1)
+    stack = LayerStack.declare(layers=[{"element_dict": amounts}, {}])
+    twin = LayerStack.declare(layers=[layer])
+    amounts["In"], layer.layer_id = 2, 3
+    assert stack.layers[0].elements == {"In": 1, "As": 1}
+    assert twin.layers[0].layer_id == 1
+
+
+def test_layers_may_be_declared_in_any_order_of_their_positions() -> None:
+    stack = LayerStack.declare(layers=({"layer_id": n} for n in (5, 0, -1)))
+    assert [layer.layer_id for layer in stack.layers] == [-1, 0, 5]
+
+
+@pytest.mark.parametrize(
+    ("layers", "kind", "message"),
+    [
+        ([INAS, {"orientation": 1}], TypeError, "layers[1].orientation: Expected `str`, got `int`"),
+        ([{"colour": "red"}], TypeError, 'layers[0]: the field "colour" is unknown'),
+        ([{"self": 1}], TypeError, 'layers[0]: the field "self" is unknown'),
+        ([{1: 2}], TypeError, "layers[0]: Expected `str` as a key, got `int`"),
+        (["InAs"], TypeError, "layers[0]: Expected `object`, got `str`"),
+        ([{"element_dict": {"Qq": 1}}], ValueError, 'layers[0].element_dict: "Qq" is not one of'),
+        ([{"element_dict": {"Ba": -1}}], ValueError, "layers[0].element_dict.Ba: Expected a num"),
+        ([{"layer_id": None}], TypeError, "layers[0].layer_id: Expected `int`, got `null`"),
+        ([{"layer_id": 2**63 - 1}, {}], ValueError, "layers[1].layer_id: Expected `int` <="),
+        ([{}, {"layer_id": 2}, {"layer_id": 2}], ValueError, "layers: more than one at position 2"),
+        ([LayerCreate(layer_id=True)], TypeError, "layers[0].layer_id: Expected `int`, got `bool`"),
+        (3, TypeError, "'int' object is not iterable"),
+    ],
+)
+def test_what_cannot_be_declared(layers: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=re.escape(message)):
+        LayerStack.declare(layers=layers)
+
+
+def test_a_substrate_is_a_text() -> None:
+    with pytest.raises(TypeError, match="substrate: Expected `str"):
+        LayerStack.declare(substrate=1, layers=[])  # type: ignore[arg-type]
+
+
+def statuses(diff: StackDiff) -> dict[str, list[int]]:
+    groups = {"to add": diff.to_add, "present": diff.present, "differing": diff.differing}
+    groups["extra"] = diff.extra
+    assert all(line.status == name for name, lines in groups.items() for line in lines)
+    return {
+        name: [line.layer.layer_id for line in lines] for name, lines in groups.items() if lines
+    }
+
+
+def test_a_diff_tells_what_there_is_to_do() -> None:
+    declared = LayerStack.declare(substrate="GaSb", layers=[INAS, ALSB, INAS, INAS])
+    rows = [
+        row(1, **INAS, substrate="GaSb", mp_id="mp-1"),
+        row(2, composition_string="AlSb", orientation="110"),
+        row(3, composition_string="GaSb"),
+        row(3, **INAS),
+        row(9, composition_string="Au"),
+        row(9, composition_string="Ag"),
+    ]
+    diff = declared.diff(LayerStack.from_rows(rows))
+    assert statuses(diff) == {"present": [1, 2], "differing": [3], "to add": [4], "extra": [9, 9]}
+    assert diff
+    assert diff.conflicting
+    assert diff.differing[0].actual == tuple(map(StackLayer, rows[2:4]))
+    assert str(diff).splitlines() == [
+        "9: Au: extra",
+        "9: Ag: extra",
+        "4: InAs(001): to add",
+        "3: InAs(001): differing; the server has 2 there: GaSb, InAs(001)",
+        "2: AlSb: present",
+        "1: InAs(001): present",
+        "substrate: GaSb",
+    ]
+
+
+def test_a_difference_names_each_field() -> None:
+    declared = LayerStack.declare(layers=[{**INAS, "element_dict": {"In": 1}, "id": 5}])
+    there = row(1, composition_string="GaAs", element_dict=elements(In=2), substrate="Si")
+    diff = declared.diff(LayerStack.from_rows([there]))
+    assert str(diff.differing[0]) == (
+        "1: InAs(001): differing; composition_string 'InAs' is declared, the server has 'GaAs'; "
+        "element_dict {'In': 1} is declared, the server has {'In': 2}; "
+        "orientation '001' is declared, the server has None"
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "actual", "conflicting", "bottom"),
+    [
+        (None, "Si", False, "substrate: Si"),
+        ("Si", "Si", False, "substrate: Si"),
+        ("Si", None, False, "substrate: not known, but Si is declared"),
+        (None, None, False, "substrate: not known"),
+        ("Si", "GaAs", True, "substrate: GaAs, but Si is declared"),
+    ],
+)
+def test_substrates_are_compared(
+    declared: str | None, actual: str | None, *, conflicting: bool, bottom: str
+) -> None:
+    stack = LayerStack.declare(substrate=declared, layers=[])
+    diff = stack.diff(LayerStack.from_rows([row(None, substrate=actual)]))
+    assert (bool(diff), diff.conflicting, str(diff)) == (conflicting, conflicting, bottom)
+
+
+@given(st.sets(positions), st.sets(positions), st.sets(positions))
+def test_a_diff_puts_each_position_where_it_belongs(
+    declared: set[int], listed: set[int], other: set[int]
+) -> None:
+    stack = LayerStack.declare(layers=[{"layer_id": n, "mp_id": "a"} for n in declared])
+    rows = [row(n, mp_id="b" if n in other else "a") for n in listed]
+    diff = stack.diff(LayerStack.from_rows([row(None), *rows]))
+    expected = {
+        "to add": declared - listed,
+        "present": declared & listed - other,
+        "differing": declared & listed & other,
+        "extra": listed - declared,
+    }
+    assert statuses(diff) == {name: sorted(group) for name, group in expected.items() if group}
+    assert bool(diff) is bool(declared - (listed - other))
+    assert len(str(diff).splitlines()) == len(declared | listed) + 1
+
+
+def test_a_diff_with_itself_has_nothing_to_do() -> None:
+    stack = LayerStack.declare(substrate="Si", layers=[INAS, ALSB])
+    assert not stack.diff(stack)
+    assert statuses(stack.diff(stack)) == {"present": [1, 2]}

@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomscale_target_materials import _wire
-from atomscale_target_materials._arguments import layer_create
 from atomscale_target_materials._wire import Mismatch, converter, plain
+from atomscale_target_materials.stacks import layer_create
 from atomscale_target_materials_api.models import LayerCreate, TargetMaterial
 from atomscale_target_materials_api.types import UNSET
 
@@ -168,7 +168,7 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     ("child", {"camelCase": 1}, "$.child", "the field 'class' is missing"),
     ("child", {**LEAST, "child": []}, "$.child.child", "Expected `object`, got `array`"),
     ("children", [LEAST, None], "$.children[1]", "Expected `object`, got `null`"),
-    ("closed", {"size": 1, "more": 2}, "$.closed", 'the field "more" is unknown'),
+    ("closed", {"size": 1, "more": 2}, "$.closed", 'the field "more" is unknown; there are size'),
     ("pet", {"name": 5}, "$.pet.name", "Expected `str`, got `int`"),
     ("pet", "Tom", "$.pet", "Expected `object`, got `str`"),
     ("note", 5, "$.note", "Expected `str`, got `int`"),

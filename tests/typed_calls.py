@@ -4,10 +4,11 @@ A line with `type: ignore` is a wrong call: mypy says so when it is no longer re
 """
 
 import ssl
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import ModuleType
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import httpx
 
@@ -26,14 +27,18 @@ from atomscale_target_materials import (
     ClientClosedError,
     ConfigurationError,
     ConflictError,
+    EnsureResult,
     InternalServerError,
     Layer,
     LayerCreate,
     LayerStack,
+    LayerStatus,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    StackDiff,
     StackLayer,
+    StackResult,
     TargetMaterial,
     TargetMaterials,
     UnprocessableEntityError,
@@ -147,6 +152,10 @@ async def async_calls(
         mp_id="mp-5020",
         id=100,
     )
+    ensured = await client.ensure_layer(layer_id=1, sample_id=42, composition_string="BaTiO3")
+    assert_type(ensured, EnsureResult)
+    done = await client.ensure_stack(LayerStack.declare(layers=[]), sample_id=56, dry_run=True)
+    assert_type(done, StackResult)
     assert_type(await client.call(operation, body=None), Any)
     await client.aclose()
 
@@ -155,6 +164,54 @@ async def async_calls(
     await client.add_layer(layer_id="1")  # type: ignore[arg-type]
     with client:  # type: ignore[attr-defined]
         pass
+
+
+def ensuring(client: Client, tell: Callable[[LayerStatus], None]) -> None:
+    result = client.ensure_layer(
+        layer_id=1,
+        sample_id=42,
+        composition_string="BaTiO3",
+        element_dict={"Ba": 1, "Ti": 1.0, "O": 3},
+        orientation="001",
+        space_group="P4mm",
+        mp_id="mp-5020",
+        id=None,
+    )
+    assert_type(result, EnsureResult)
+    assert_type(result.status, Literal["added", "present"])
+    assert_type(result.layer, Layer | None)
+    assert_type(result.row, TargetMaterial | None)
+
+    declared = LayerStack.declare(
+        substrate="Si", layers=[LayerCreate(layer_id=1), {"orientation": "001"}]
+    )
+    assert_type(declared, LayerStack)
+    assert_type(LayerStack.declare(layers=(LayerCreate(layer_id=n) for n in (1, 2))), LayerStack)
+    assert_type(LayerStack.from_file("stack.yaml"), LayerStack)
+    assert_type(LayerStack.from_file(Path("stack.csv")), LayerStack)
+    diff = declared.diff(declared)
+    assert_type(diff, StackDiff)
+    assert_type(diff.to_add, tuple[LayerStatus, ...])
+    assert_type(diff.to_add + diff.present + diff.differing + diff.extra, tuple[LayerStatus, ...])
+    assert_type(diff.to_add[0].layer, StackLayer)
+    assert_type(diff.conflicting, bool)
+
+    client.ensure_stack(declared, sample_id=56, on_progress=print)
+    done = client.ensure_stack(declared, sample_id=56, dry_run=False, on_progress=tell)
+    assert_type(done, StackResult)
+    assert_type(done.diff, StackDiff)
+    assert_type(done.fates, tuple[LayerStatus, ...])
+
+    assert_type(AtomscaleError().fates, tuple[LayerStatus, ...])
+
+    client.ensure_layer(layer_id=1)  # type: ignore[call-arg]
+    client.ensure_layer(layer_id=1, sample_id=None)  # type: ignore[arg-type]
+    client.ensure_stack(declared)  # type: ignore[call-arg]
+    client.ensure_stack(declared, 56)  # type: ignore[call-arg]
+    client.ensure_stack([declared], sample_id=56)  # type: ignore[arg-type]
+    client.ensure_stack(declared, sample_id=56, on_progress=lambda: None)  # type: ignore[arg-type, misc]
+    LayerStack.declare([])  # type: ignore[call-arg]
+    LayerStack.declare(layers=["InAs"])  # type: ignore[list-item]
 
 
 def materials(rows: TargetMaterials) -> None:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from atomscale_target_materials_api.models import Layer, LayerCreate, TargetMaterial
     from atomscale_target_materials_api.types import UNSET, Unset
 
+    from ._ensure import EnsureResult, StackResult
     from .client import AsyncClient, Client
     from .errors import *
-    from .stacks import LayerStack, StackLayer, TargetMaterials
+    from .stacks import LayerStack, LayerStatus, StackDiff, StackLayer, TargetMaterials
 
     __version__: str
 
@@ -29,9 +30,9 @@ __all__ = [
     "UNSET", "APIConnectionError", "APIResponseValidationError", "APIStatusError",
     "APITimeoutError", "AsyncClient", "AtomscaleError", "AuthenticationError",
     "BadRequestError", "Client", "ClientClosedError", "ConfigurationError", "ConflictError",
-    "InternalServerError", "Layer", "LayerCreate", "LayerStack", "NotFoundError",
-    "PermissionDeniedError", "RateLimitError", "StackLayer", "TargetMaterial",
-    "TargetMaterials", "UnprocessableEntityError", "Unset",
+    "EnsureResult", "InternalServerError", "Layer", "LayerCreate", "LayerStack", "LayerStatus",
+    "NotFoundError", "PermissionDeniedError", "RateLimitError", "StackDiff", "StackLayer",
+    "StackResult", "TargetMaterial", "TargetMaterials", "UnprocessableEntityError", "Unset",
 ]  # fmt: skip
 
 
@@ -43,7 +44,8 @@ if not TYPE_CHECKING:  # pragma: no branch - or a misspelt name would pass as An
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         modules = (import_module(home, __name__) for home in _HOMES)
-        return next(getattr(module, name) for module in modules if hasattr(module, name))
+        found = next(getattr(module, name) for module in modules if hasattr(module, name))
+        return globals().setdefault(name, found)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__, "__version__"})

@@ -6,6 +6,7 @@ types mean success is asked of the generated code.
 
 import re
 from contextlib import suppress
+from functools import cache
 from types import ModuleType, NoneType
 from typing import Any, NoReturn, Union, get_args, get_type_hints
 
@@ -28,6 +29,7 @@ NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates rig
 UNKNOWN = " Whether the write was carried out is unknown: look before you send it again."
 
 
+@cache
 def _hint_of(operation: ModuleType) -> Any:
     """The type of an operation's success, as the generated `_parse_response` has it.
 

@@ -58,11 +58,12 @@ def _http_request(step: Send, limits: Limits) -> httpx.Request:
 class _Exchange:
     """What is learned of one answer while it comes in; what goes wrong inside becomes a failure."""
 
-    def __init__(self, step: Send, end: float, *, closed: bool) -> None:
+    def __init__(self, step: Send, *, closed: bool) -> None:
         if closed:
             raise ClientClosedError("the client is closed: make a new one")
         self.settings = step.settings
         # Twice: the frames of small chunks may be as large as what is in them.
+        end = step.end or time.monotonic() + step.settings.timeout
         self.limits = Limits(end, 2 * step.settings.max_response_bytes + WIRE_OVERHEAD)
         self.request = _http_request(step, self.limits)
         self.status: int | None = None
@@ -119,7 +120,7 @@ class _Exchange:
         """What came of it."""
         left, now, jitter = self.limits.left(), time.time(), random.random()  # noqa: S311 - no secret
         answer = self.status, self.headers, self.body.content, self.failure
-        return Outcome(left, now, jitter, *answer)
+        return Outcome(left, now, jitter, *answer, self.limits.end)
 
 
 def _root(error: BaseException, handled: BaseException | None) -> BaseException:
@@ -148,9 +149,12 @@ class _Driver:
         """Carries out what `flow` yields, and returns what it returns."""
         try:
             step = next(flow)
-            end = time.monotonic() + step.settings.timeout
             while True:
-                step = flow.send(await self._send(step, end))
+                try:
+                    step = flow.send(await self._send(step))
+                except ClientClosedError as error:
+                    # Closed meanwhile: a write may be in doubt, and the flow knows.
+                    step = flow.throw(error)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         except AtomscaleError as error:
@@ -171,10 +175,10 @@ class Driver(_Driver):
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
-    async def _send(self, step: Send, end: float) -> Outcome:
+    async def _send(self, step: Send) -> Outcome:
         if step.pause:
             self._sleep(step.pause)
-        with _Exchange(step, end, closed=self._closed) as exchange:
+        with _Exchange(step, closed=self._closed) as exchange:
             response = self._transport.handle_request(exchange.request)
             with closing(response.stream):
                 exchange.begin(response)
@@ -195,10 +199,10 @@ class AsyncDriver(_Driver):
     kind = httpx.AsyncBaseTransport
     _sleep: Any = staticmethod(asyncio.sleep)
 
-    async def _send(self, step: Send, end: float) -> Outcome:
+    async def _send(self, step: Send) -> Outcome:
         if step.pause:
             await self._sleep(step.pause)
-        with _Exchange(step, end, closed=self._closed) as exchange:
+        with _Exchange(step, closed=self._closed) as exchange:
             response = await self._transport.handle_async_request(exchange.request)
             async with aclosing(response.stream):
                 exchange.begin(response)

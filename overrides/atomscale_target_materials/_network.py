@@ -23,7 +23,7 @@ class Unreadable(Exception):  # noqa: N818 - it never leaves the package: the dr
 class Limits(float):
     """The seconds left at the start, a plain timeout; `left()` tells those left now."""
 
-    _end: float
+    end: float
     _room: int
     ours = False
     """Is the transport one of ours, which keeps the record of what was sent?"""
@@ -33,13 +33,13 @@ class Limits(float):
     def __new__(cls, end: float, max_bytes: int) -> "Limits":
         """Until `end`, by the monotonic clock, at most `max_bytes` on the wire."""
         limits = super().__new__(cls, end - time.monotonic())
-        limits._end = end
+        limits.end = end
         limits._room = max_bytes
         return limits
 
     def left(self) -> float:
         """Seconds left now, zero or less when none are."""
-        return self._end - time.monotonic()
+        return self.end - time.monotonic()
 
     def grant(self) -> float:
         """Seconds left now, for a socket operation; an error when none are."""

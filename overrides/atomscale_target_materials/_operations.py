@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from types import ModuleType
 from typing import Any, get_type_hints
 
@@ -17,16 +18,14 @@ import atomscale_target_materials_api.api.target_materials.add_target_material_l
 import atomscale_target_materials_api.api.target_materials.list_target_materials as _list
 from atomscale_target_materials_api import models
 from atomscale_target_materials_api.models import Layer
-from atomscale_target_materials_api.types import UNSET, Unset
+from atomscale_target_materials_api.types import UNSET
 
 from . import _retry
-from ._arguments import fitting, layer_create
 from ._codec import decode, failure_of
 from ._settings import Settings
 from ._steps import Flow, Request, Send
-from .stacks import TargetMaterials
-
-__all__ = ["UNSET", "Unset", "add_layer", "call", "list_target_materials"]
+from ._wire import fitting
+from .stacks import TargetMaterials, layer_create
 
 _log = logging.getLogger(__package__)
 _log.addHandler(logging.NullHandler())
@@ -35,10 +34,10 @@ _log.addHandler(logging.NullHandler())
 def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any]) -> Flow[Any]:
     """Sends one operation, again where that is safe, until it succeeds or the error is final."""
     request = request_of(operation, parameters)
-    left, pause, tries = settings.timeout, 0.0, 0
+    left, pause, end, tries = settings.timeout, 0.0, None, 0
     while True:
         tries += 1
-        outcome = yield Send(settings, request, pause)
+        outcome = yield Send(settings, request, pause, end)
         error = failure_of(request, outcome, settings)
         said = str(request), outcome.status or "no answer", tries, left - pause - outcome.left
         _log.debug("%s: %s, try %d, %.3f s, %d bytes", *said, len(outcome.content))
@@ -51,7 +50,7 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
             raise error
         reason = f"{request} answered {outcome.status}." if hasattr(error, "status_code") else error
         _log.warning("%s Try %d of %d in %.2f s.", reason, tries + 1, settings.max_tries, again)
-        left, pause = outcome.left, again
+        left, pause, end = outcome.left, again, outcome.end
 
 
 def list_target_materials(settings: Settings) -> Flow[TargetMaterials]:
@@ -69,11 +68,10 @@ def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
     """The request of a generated operation; TypeError or ValueError names what does not fit."""
     build = getattr(operation, "_get_kwargs", None)
     if build is None:
-        needed = "operation: a module of atomscale_target_materials_api.api is needed"
-        raise TypeError(f"{needed}, got {operation!r:.100}")
-    inspect.signature(build).bind(**parameters)
-    parts_of_path = inspect.getfullargspec(build).args  # The others are keywords alone.
-    hints, arguments = get_type_hints(build, localns=vars(models)), dict(parameters)
+        raise TypeError(f"operation: use a module of the generated `api`, not {operation!r:.50}")
+    signature, parts_of_path, hints = _form_of(build)
+    signature.bind(**parameters)
+    arguments = dict(parameters)
     for name, value in parameters.items():
         if name != "body" and value is not UNSET:
             _, arguments[name] = fitting(hints[name], value, name)
@@ -85,6 +83,12 @@ def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
         body, _ = fitting(hints["body"], options.pop("json"), "body")
         options["content"] = msgspec.json.encode(body)
     return Request(options.pop("method").upper(), options.pop("url"), options)
+
+
+@cache
+def _form_of(build: Callable[..., Any]) -> tuple[inspect.Signature, list[str], dict[str, Any]]:
+    parts_of_path = inspect.getfullargspec(build).args  # The others are keywords alone.
+    return inspect.signature(build), parts_of_path, get_type_hints(build, localns=vars(models))
 
 
 def _built(build: Callable[..., Any], arguments: dict[str, Any], body: Any) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class Send:
     settings: Settings
     request: Request
     pause: float = 0.0
+    end: float | None = None
+    """When the call's timeout ends, by the monotonic clock; None: it begins now."""
 
 
 @attrs.frozen
@@ -66,6 +68,8 @@ class Outcome:
     """Names in lower case."""
     content: bytes | bytearray = attrs.field(default=b"", repr=False)
     failure: Failure | None = None
+    end: float | None = None
+    """As of `Send`, for the next try."""
 
 
 T = TypeVar("T")

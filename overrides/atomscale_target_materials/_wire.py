@@ -114,6 +114,20 @@ def plain(value: Any) -> Any:
     return _plain_number(value)
 
 
+def fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:
+    """`value` in JSON's own types and as its hint has it; TypeError or ValueError tells where."""
+    try:
+        json_value = plain(value)
+        return json_value, converter(hint)(json_value)
+    except Mismatch as mismatch:
+        kind = ValueError if mismatch.is_value else TypeError
+        place = (place + mismatch.path[1:]).lstrip(".")
+        message = f"{place}: {mismatch}" if place else str(mismatch)
+    except RecursionError:
+        kind, message = ValueError, f"{place or 'an argument'}: nested too deeply"
+    raise kind(message)
+
+
 def _key(key: Any) -> str:
     if not isinstance(key, str):
         raise Mismatch(f"Expected `str` as a key, got `{type(key).__name__}`")
@@ -203,7 +217,8 @@ def _model(cls: Any, value: Any) -> Any:
     if rest:
         model.additional_properties = rest(unread)
     elif unread:
-        raise Mismatch(f"the field {json.dumps(next(iter(unread)))} is unknown")
+        names = ", ".join(each[0] for each in known)
+        raise Mismatch(f"the field {json.dumps(next(iter(unread)))} is unknown; there are {names}")
     return model
 
 

@@ -6,34 +6,28 @@ import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial, wraps
 from types import ModuleType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Concatenate,
-    Generic,
-    ParamSpec,
-    Self,
-    TypeVar,
-    cast,
-)  # fmt: skip
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 import attrs
 import httpx
 
-from . import _operations
+from atomscale_target_materials_api.types import UNSET, Unset
+
+from . import _ensure, _operations
 from ._drivers import AsyncDriver, Driver
-from ._operations import UNSET, Unset
+from ._ensure import EnsureResult, StackResult
 from ._secrets import Secret
 from ._settings import Settings
 from ._steps import T
 from ._transport import AsyncTransport, Transport, ssl_context_for
-from .stacks import TargetMaterials
+from .stacks import LayerStack, LayerStatus, TargetMaterials
 
 if TYPE_CHECKING:
     from atomscale_target_materials_api.models import ElementDict, ElementDictCreate, Layer
 
-    Amounts = Mapping[str, float] | ElementDict | ElementDictCreate
+    OptionalInt = int | None | Unset
+    OptionalStr = str | None | Unset
+    OptionalAmounts = Mapping[str, float] | ElementDict | ElementDictCreate | None | Unset
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -50,26 +44,15 @@ class _Client(Generic[TransportT]):
     _driver: Any
 
     def __init__(
-        self,
-        api_key: str | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float = 30.0,
-        max_tries: int = 4,
-        max_response_bytes: int = 64 * 1024 * 1024,
-        ssl_context: ssl.SSLContext | None = None,
-        transport: TransportT | None = None,
-    ) -> None:
+        self, api_key: str | None = None, *, base_url: str | None = None, timeout: float = 30.0,
+        max_tries: int = 4, max_response_bytes: int = 64 * 1024 * 1024,
+        ssl_context: ssl.SSLContext | None = None, transport: TransportT | None = None,
+    ) -> None:  # fmt: skip
         # From here on no frame, and so no traceback, holds the key as a plain text.
         key, url, api_key, base_url = Secret(api_key), Secret(base_url), None, None
-        self._settings = settings = Settings.resolve(
-            key,
-            url,
-            proxied=transport is None,
-            timeout=timeout,
-            max_tries=max_tries,
-            max_response_bytes=max_response_bytes,
-        )
+        limits = {"timeout": timeout, "max_tries": max_tries}
+        limits["max_response_bytes"] = max_response_bytes
+        self._settings = settings = Settings.resolve(key, url, proxied=transport is None, **limits)
         self._portable = ssl_context is None and transport is None
         if transport is None:
             context = ssl_context_for(settings.base_url, ssl_context)
@@ -105,10 +88,9 @@ class _Client(Generic[TransportT]):
         if "_settings" not in vars(self):
             return object.__repr__(self)
         settings = self._settings
-        return (
-            f"<{type(self).__name__} base_url={settings.key.scrub(settings.base_url)!r} "
-            f"timeout={settings.timeout:g} max_tries={settings.max_tries}>"
-        )
+        limits = f"timeout={settings.timeout:g} max_tries={settings.max_tries}"
+        url = settings.key.scrub(settings.base_url)
+        return f"<{type(self).__name__} base_url={url!r} {limits}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self._portable:
@@ -167,17 +149,11 @@ class Client(_Client[httpx.BaseTransport]):
         return self._driver.run(_operations.list_target_materials(self._settings))
 
     def add_layer(
-        self,
-        *,
-        layer_id: int,
-        sample_id: int | None | Unset = UNSET,
-        composition_string: str | None | Unset = UNSET,
-        element_dict: Amounts | None | Unset = UNSET,
-        orientation: str | None | Unset = UNSET,
-        space_group: str | None | Unset = UNSET,
-        mp_id: str | None | Unset = UNSET,
-        id: int | None | Unset = UNSET,  # noqa: A002 - the API's own name
-    ) -> Layer:
+        self, *, layer_id: int, sample_id: OptionalInt = UNSET,
+        composition_string: OptionalStr = UNSET, element_dict: OptionalAmounts = UNSET,
+        orientation: OptionalStr = UNSET, space_group: OptionalStr = UNSET,
+        mp_id: OptionalStr = UNSET, id: OptionalInt = UNSET,  # noqa: A002 - the API's own name
+    ) -> Layer:  # fmt: skip
         """Adds one layer to a target material's stack (API reference, A2).
 
         An argument that is left out is not sent; an explicit None is sent as null. The server may
@@ -210,6 +186,78 @@ class Client(_Client[httpx.BaseTransport]):
         """
         arguments = locals()
         return self._driver.run(_operations.add_layer(self._settings, arguments))
+
+    def ensure_layer(
+        self, *, layer_id: int, sample_id: int,
+        composition_string: OptionalStr = UNSET, element_dict: OptionalAmounts = UNSET,
+        orientation: OptionalStr = UNSET, space_group: OptionalStr = UNSET,
+        mp_id: OptionalStr = UNSET, id: OptionalInt = UNSET,  # noqa: A002 - the API's own name
+    ) -> EnsureResult:  # fmt: skip
+        """Adds one layer unless it is there, and settles a lost answer by looking.
+
+        It lists, posts once (again only after a 429, which refuses), and lists again after a lost
+        answer or a 409. So it can be run again, provided that nobody else writes to the same stack,
+        and that the list shows what was written. Each request has the client's `timeout`.
+
+        Args:
+            layer_id: As for `add_layer`, like the others. What is given is compared with what is
+                there, but for `id`: texts exactly, amounts as numbers, None as absent. So leave out
+                what the server fills in.
+            sample_id: ID of the target material.
+            composition_string: Chemical composition.
+            element_dict: Element counts or fractions.
+            orientation: Miller indices normal to the film surface.
+            space_group: Space group of the lattice.
+            mp_id: Materials Project ID.
+            id: Explicit record ID for the layer.
+
+        Returns:
+            Its `status` is "added" or "present"; see `EnsureResult`.
+
+        Raises:
+            TypeError: As for `add_layer`; nothing was sent.
+            ValueError: As for `add_layer`; nothing was sent.
+            ConflictError: The position has a layer with other fields, or two layers.
+            AtomscaleError: As for the other methods. If `outcome_unknown` is True the layer was
+                sent, and is not listed yet: it may still come. Run it again later.
+        """
+        arguments = locals()
+        return self._driver.run(_ensure.ensure_layer(self._settings, arguments))
+
+    def ensure_stack(
+        self,
+        declared: LayerStack,
+        *,
+        sample_id: int,
+        dry_run: bool = False,
+        on_progress: Callable[[LayerStatus], object] | None = None,
+    ) -> StackResult:
+        """Adds the layers of a declared stack that are missing, from the substrate up.
+
+        It lists once, and writes nothing if the substrate or a declared layer is another on the
+        server. Each layer is then added as by `ensure_layer`. It stops at the first that fails, and
+        can be run again at any time: what is there is not added twice.
+
+        Args:
+            declared: Made by `LayerStack.declare` or `LayerStack.from_file`.
+            sample_id: ID of the target material. One that is not listed counts as empty: the server
+                refuses the first layer if there is no such material.
+            dry_run: Only look: the result's `diff` tells what would be done.
+            on_progress: Called with the status of each layer, from the substrate up to the first
+                that fails. What it raises ends the call.
+
+        Returns:
+            What there was to do, and what became of each layer; see `StackResult`.
+
+        Raises:
+            TypeError: An argument is of the wrong type; nothing was sent.
+            ValueError: The layers were declared for another sample; nothing was sent.
+            ConflictError: The server has something else: the message shows what. Nothing was
+                written, unless `fates` has layers that were added before.
+            AtomscaleError: As for `ensure_layer`. Its `fates` tell what became of each layer.
+        """
+        flow = _ensure.ensure_stack(self._settings, declared, sample_id, on_progress, dry_run)
+        return self._driver.run(flow)
 
     def call(self, operation: ModuleType, /, **parameters: Any) -> Any:
         """Any operation of the spec, with this client's authentication, limits, retries and errors.
@@ -249,10 +297,11 @@ def _awaited(
     method: Callable[Concatenate[Client, P], T],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
     """A method of `Client` only hands a flow to its driver: that of `AsyncClient` is awaited."""
+    begin: Any = method
 
     @wraps(method)
     async def awaited(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await cast("Any", method)(client, *args, **kwargs)  # type: ignore[no-any-return]
+        return await begin(client, *args, **kwargs)  # type: ignore[no-any-return]
 
     return awaited
 
@@ -268,6 +317,8 @@ class AsyncClient(_Client[httpx.AsyncBaseTransport]):
 
     list_target_materials = _awaited(Client.list_target_materials)
     add_layer = _awaited(Client.add_layer)
+    ensure_layer = _awaited(Client.ensure_layer)
+    ensure_stack = _awaited(Client.ensure_stack)
     call = _awaited(Client.call)
 
     async def aclose(self) -> None:

@@ -21,7 +21,10 @@ of these can be pickled. None of them holds the API key, or an exception of the 
 underneath.
 """
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from .stacks import LayerStatus
 
 
 class AtomscaleError(Exception):
@@ -30,9 +33,12 @@ class AtomscaleError(Exception):
     Attributes:
         outcome_unknown: True when a write was sent and nobody knows whether it was carried out:
             look before you send it again. False when it certainly was not, and always for reads.
+        fates: After `Client.ensure_stack`: a `LayerStatus` for each declared layer, which tells
+            what became of it. Else empty.
     """
 
     outcome_unknown: bool = False
+    fates: "tuple[LayerStatus, ...]" = ()
 
     def __init__(self, message: str = "", **attributes: Any) -> None:
         super().__init__(message)

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from itertools import chain
-from operator import attrgetter, eq, index
-from typing import Generic, Never, SupportsIndex, TypeVar, overload
+from operator import attrgetter, index
+from os import PathLike
+from typing import Any, Generic, Literal, Never, SupportsIndex, TypeVar, overload
 
 import attrs
 
@@ -20,11 +22,14 @@ from atomscale_target_materials_api.models import (
     LayerCreate,
     TargetMaterial,
 )  # fmt: skip
-from atomscale_target_materials_api.types import Unset
+from atomscale_target_materials_api.types import UNSET, Unset
 
-__all__ = ["LayerStack", "StackLayer", "TargetMaterials"]
+from ._wire import fitting
+
+__all__ = ["LayerStack", "LayerStatus", "StackDiff", "StackLayer", "TargetMaterials"]
 
 T = TypeVar("T")
+Status = Literal["to add", "present", "differing", "extra", "added", "failed", "not tried"]
 
 
 def _known(value: T | Unset | None) -> T | None:
@@ -62,9 +67,7 @@ class StackLayer:
     sample_id = _Field[int | None]("ID of the target material sample it belongs to.")
     id = _Field[int | None]("Record ID; not known to be unique.")
     composition_string = _Field[str | None]("Chemical composition, for example `BaTiO3`.")
-    element_dict = _Field[ElementDict | ElementDictCreate | None](
-        "Element counts or fractions as a generated model; `elements` is the plain dict."
-    )
+    element_dict = _Field[ElementDict | ElementDictCreate | None]("`elements` as generated model.")
     orientation = _Field[str | None]("Miller indices normal to the film surface, like `001`.")
     space_group = _Field[str | None]("Space group of the lattice, for example `P4mm`.")
     mp_id = _Field[str | None]("Materials Project ID, for example `mp-5020`.")
@@ -79,19 +82,26 @@ class StackLayer:
 
     def __str__(self) -> str:
         material = self.composition_string or _formula(self.elements) or "?"
-        if not self.orientation:
-            return material
-        bare = self.orientation[0] not in "([{<"
-        return f"{material}({self.orientation})" if bare else f"{material}{self.orientation}"
+        orientation = self.orientation or ""
+        closed = orientation[:1] in ("", "(", "[", "{", "<")
+        return material + (orientation if closed else f"({orientation})")
 
 
 _position = attrgetter("layer_id")
 
 
 def _formula(elements: Mapping[str, float]) -> str:
-    return "".join(
-        f"{symbol}{'' if amount == 1 else f'{amount:g}'}" for symbol, amount in elements.items()
-    )
+    return "".join(f"{x}{'' if count == 1 else f'{count:g}'}" for x, count in elements.items())
+
+
+def layer_create(fields: LayerCreate | Mapping[str, Any], place: str = "") -> LayerCreate:
+    """A layer to add, of these fields, where UNSET stands for one that was left out.
+
+    Raises TypeError or ValueError, which names the field, after the `place` of the layer.
+    """
+    if isinstance(fields, Mapping):
+        fields = {name: value for name, value in fields.items() if value is not UNSET}
+    return fitting(LayerCreate, fields, place)[1]  # type: ignore[no-any-return]
 
 
 class Positions(Collection[int]):
@@ -115,9 +125,7 @@ class Positions(Collection[int]):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Positions):
             return self._ranges == other._ranges
-        if not isinstance(other, Collection):
-            return NotImplemented
-        return len(self) == len(other) and all(map(eq, self, other))
+        return isinstance(other, Collection) and len(other) == len(self) and [*other] == [*self]
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -133,8 +141,7 @@ class LayerStack:
     `str` writes it as the literature does, film first: `BaTiO3(001)/SrTiO3(001)/Si`.
 
     Attributes:
-        sample_id: ID of the target material sample (API reference, A1); None where a declared stack
-            leaves it open.
+        sample_id: ID of the target material sample (API reference, A1); None of a declared stack.
         sample_name: Its name, or None.
         substrate: What the layers are grown on, for example `Si`, or None.
         layers: From the substrate up: by `layer_id`, rows at one position in the order of the list.
@@ -142,24 +149,85 @@ class LayerStack:
         rows: All list entries of the sample, as they came; none in a declared stack.
     """
 
-    sample_id: int | None
-    sample_name: str | None
-    substrate: str | None
-    layers: tuple[StackLayer, ...]
-    rows: tuple[TargetMaterial, ...]
+    sample_id: int | None = None
+    sample_name: str | None = None
+    substrate: str | None = None
+    layers: tuple[StackLayer, ...] = ()
+    rows: tuple[TargetMaterial, ...] = ()
 
     @classmethod
     def from_rows(cls, rows: Iterable[TargetMaterial]) -> LayerStack:
         """The stack of list entries (at least one) that share one `sample_id`."""
         rows = tuple(rows)
         layers = [StackLayer(row) for row in rows if _known(row.layer_id) is not None]
-        return cls(
-            sample_id=rows[0].sample_id,
-            sample_name=next(filter(None, (_known(row.sample_name) for row in rows)), None),
-            substrate=next(filter(None, (_known(row.substrate) for row in rows)), None),
-            layers=tuple(sorted(layers, key=_position)),
-            rows=rows,
-        )
+        name = next(filter(None, (_known(row.sample_name) for row in rows)), None)
+        substrate = next(filter(None, (_known(row.substrate) for row in rows)), None)
+        return cls(rows[0].sample_id, name, substrate, tuple(sorted(layers, key=_position)), rows)
+
+    @classmethod
+    def declare(
+        cls, *, layers: Iterable[LayerCreate | Mapping[str, Any]], substrate: str | None = None
+    ) -> LayerStack:
+        """A stack as it shall be, for `diff` and for `Client.ensure_stack`.
+
+        Args:
+            layers: From the substrate up; each a `LayerCreate`, or a mapping with the arguments of
+                `Client.add_layer`. One without a `layer_id` lies on the one before it; the first
+                has 1.
+            substrate: What the layers are grown on, for example "Si". Left out, it is compared with
+                nothing.
+
+        Raises:
+            TypeError: A field is of the wrong type, or unknown; the message tells which layer.
+            ValueError: A field is out of range, or two layers have one position.
+        """
+        rows: list[LayerCreate] = []
+        for number, layer in enumerate(layers):
+            above = {"layer_id": rows[-1].layer_id + 1 if rows else 1}
+            given = {**above, **layer} if isinstance(layer, Mapping) else layer
+            rows.append(layer_create(given, f"layers[{number}]"))
+        placed = tuple(sorted(map(StackLayer, rows), key=_position))
+        stack = cls(substrate=fitting(str | None, substrate, "substrate")[1], layers=placed)
+        if stack.duplicates:
+            raise ValueError(f"layers: more than one at position {stack.duplicates[0]}")
+        return stack
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> LayerStack:
+        """A stack as `declare` makes it, from a YAML file (extra `yaml`) or a CSV file.
+
+        YAML has a mapping of `substrate` and `layers`. CSV has a header and a line for each layer,
+        with a column for each element's amount, for example `element_dict.Ba`. The names are those
+        of `declare`; what is empty is left out.
+
+        Args:
+            path: It ends in .yaml, .yml or .csv. The text is UTF-8.
+
+        Raises:
+            ValueError: The file says something else; the message names file, line and column.
+            OSError: The file cannot be read.
+            ImportError: YAML was not installed: the message names the extra.
+        """
+        return import_module(".files", __package__).read(path)  # type: ignore[no-any-return]
+
+    def diff(self, actual: LayerStack) -> StackDiff:
+        """What this declared stack needs of `actual`, which the server has. Nothing is sent.
+
+        Layers at one position are compared in each field that is declared, but for their IDs: texts
+        exactly, amounts as numbers, null as absent.
+        """
+        found: dict[int, list[StackLayer]] = {}
+        for layer in actual.layers:
+            found.setdefault(layer.layer_id, []).append(layer)
+        lines = [_compared(each, *found.pop(each.layer_id, ())) for each in self.layers]
+        lines += [LayerStatus(each, "extra") for rest in found.values() for each in rest]
+        statuses = "to add", "present", "differing", "extra"
+        groups = [tuple(line for line in lines if line.status == status) for status in statuses]
+        substrates = {self.substrate, actual.substrate} - {None}
+        bottom = f"substrate: {actual.substrate or 'not known'}"
+        if self.substrate not in (None, actual.substrate):
+            bottom += f", but {self.substrate} is declared"
+        return StackDiff(bottom, bool(groups[2]) or len(substrates) > 1, *groups)
 
     def at(self, layer_id: int) -> StackLayer:
         """The layer at a position.
@@ -170,17 +238,15 @@ class LayerStack:
         found = [layer for layer in self.layers if layer.layer_id == layer_id]
         if len(found) == 1:
             return found[0]
-        count = f"{len(found)} layers" if found else "no layer"
-        raise KeyError(f"{count} at position {layer_id!r} of sample {self.sample_id}")
+        raise KeyError(f"{len(found) or 'no'} layers at position {layer_id!r} of {self!r}")
 
     @property
     def gaps(self) -> Positions:
         """Positions from 1 up to the topmost layer that have no layer (0 is never missing)."""
         taken = [layer.layer_id for layer in self.layers if layer.layer_id > 0]
         bounds = [1, *(position + 1 for position in taken)]
-        return Positions(
-            range(low, high) for low, high in zip(bounds, taken, strict=False) if low < high
-        )
+        pairs = zip(bounds, taken, strict=False)
+        return Positions(range(low, high) for low, high in pairs if low < high)
 
     @property
     def duplicates(self) -> tuple[int, ...]:
@@ -197,6 +263,72 @@ class LayerStack:
         duplicates = f", duplicates={list(self.duplicates)}" if self.duplicates else ""
         which = "declared" if self.sample_id is None else self.sample_id
         return f"<LayerStack {which}{name}: {self}{gaps}{duplicates}>"
+
+
+@attrs.frozen
+class LayerStatus:
+    """One layer of a declared stack, and where it stands. `str` is a line that tells it.
+
+    Attributes:
+        layer: As declared; as the server has it where the status is "extra".
+        status: In a diff "to add", "present", "differing" or "extra" (on the server, not declared).
+            After `Client.ensure_stack` "added", "present", "failed" or "not tried".
+        actual: In a diff what the server has at that position: nothing, a layer, or several.
+        differences: What differs, field by field, each as a sentence.
+    """
+
+    layer: StackLayer
+    status: Status
+    actual: tuple[StackLayer, ...] = ()
+    differences: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.layer.layer_id}: {self.layer}: {'; '.join((self.status, *self.differences))}"
+
+
+def _compared(declared: StackLayer, *actual: StackLayer) -> LayerStatus:
+    if not actual:
+        return LayerStatus(declared, "to add")
+    there = actual[0].row.to_dict()
+    differences = tuple(
+        f"{name} {value!r} is declared, the server has {there.get(name)!r}"
+        for name, value in declared.row.to_dict().items()
+        if name not in ("id", "sample_id") and value != there.get(name)
+    )
+    if len(actual) > 1:
+        differences = (f"the server has {len(actual)} there: {', '.join(map(str, actual))}",)
+    return LayerStatus(declared, "differing" if differences else "present", actual, differences)
+
+
+@attrs.frozen
+class StackDiff:
+    """A declared stack beside the one that the server has. True when there is something to do.
+
+    `str` has a line for each layer, as they are grown: the substrate at the bottom.
+
+    Attributes:
+        substrate: A line that tells what the server has, and what is declared instead.
+        conflicting: True if the substrate is another one, or a layer differs.
+        to_add: Declared, and not on the server. Each of these from the substrate up.
+        present: On the server as declared.
+        differing: On the server, but not as declared; or more than one layer at the position.
+        extra: On the server, but not declared: left as they are.
+    """
+
+    substrate: str
+    conflicting: bool
+    to_add: tuple[LayerStatus, ...]
+    present: tuple[LayerStatus, ...]
+    differing: tuple[LayerStatus, ...]
+    extra: tuple[LayerStatus, ...]
+
+    def __bool__(self) -> bool:
+        return self.conflicting or bool(self.to_add)
+
+    def __str__(self) -> str:
+        lines = (*self.to_add, *self.present, *self.differing, *self.extra)
+        drawn = sorted(lines, key=attrgetter("layer.layer_id"), reverse=True)
+        return "\n".join(" ".join(line.split()) for line in [*map(str, drawn), self.substrate])
 
 
 class TargetMaterials(tuple[TargetMaterial, ...]):

@@ -27,6 +27,7 @@ TITLES = {
     12: "Environment and TLS",
     13: "Connections",
     14: "Arguments are checked before sending",
+    15: "Nothing is lost silently",
 }
 
 Case = tuple[str, str, str]

@@ -36,12 +36,12 @@ from atomscale_target_materials import (
     ClientClosedError,
     ConfigurationError,
     UnprocessableEntityError,
-    _arguments,
     _drivers,
     _operations,
     _settings,
     _transport,
     _wire,
+    stacks,
 )
 from atomscale_target_materials import client as _client
 from atomscale_target_materials._secrets import Secret
@@ -183,6 +183,18 @@ def _forgets_that_it_is_closed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_drivers._Driver, "_closed", never, raising=False)
 
 
+def _catches_all(patch: pytest.MonkeyPatch) -> None:
+    right = _wire.fitting
+
+    def fitting(*arguments: Any) -> Any:
+        try:
+            return right(*arguments)
+        except Exception as error:  # noqa: BLE001 - that is the fault
+            raise ValueError(str(error)) from None
+
+    patch.setattr(stacks, "fitting", fitting)
+
+
 class _NeverError(Exception):
     """Is not raised."""
 
@@ -286,12 +298,11 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_wire, "_key", str),
     ),
     "depth of arguments": Mechanism(
-        "_arguments.fitting", "an argument that is nested too deeply is a ValueError",
-        lambda patch: patch.setattr(_arguments, "RecursionError", _NeverError, raising=False),
+        "_wire.fitting", "an argument that is nested too deeply is a ValueError",
+        lambda patch: patch.setattr(_wire, "RecursionError", _NeverError, raising=False),
     ),
     "errors of others": Mechanism(
-        "_arguments.fitting", "catches nothing but what it knows",
-        replacing(_arguments, "Mismatch", Exception),
+        "_wire.fitting", "catches nothing but what it knows", _catches_all,
     ),
     "signatures": Mechanism(
         "client.Client.add_layer", "keywords alone, each by its name", _takes_any_arguments

@@ -52,11 +52,11 @@ from .table import BOTH, CALLS, GOOD, Expected, Fault, answered, expect, good, o
 # How each mechanism of these rows is disabled
 
 
-def _tries_end(later: Callable[[Any, float], float]) -> Disable:
+def _tries_end(later: Callable[[Any], float | None]) -> Disable:
     init = _drivers._Exchange.__init__
 
-    def begin(exchange: Any, step: Any, end: float, *, closed: bool) -> None:
-        init(exchange, step, later(step, end), closed=closed)
+    def begin(exchange: Any, step: Any, *, closed: bool) -> None:
+        init(exchange, attrs.evolve(step, end=later(step)), closed=closed)
 
     return replacing(_drivers._Exchange, "__init__", begin)
 
@@ -154,14 +154,14 @@ def _without_bounds(patch: pytest.MonkeyPatch) -> None:
 
 MECHANISMS: dict[str, Mechanism] = {
     "one clock": Mechanism(
-        "_drivers._Driver.run",
+        "_operations.call",
         "each try has what is left of the call's time",
-        _tries_end(lambda step, _: vars(_drivers)["time"].monotonic() + step.settings.timeout),
+        _tries_end(lambda _: None),
     ),
     "pauses count": Mechanism(
-        "_drivers._Driver.run",
+        "_drivers._Exchange",
         "a pause takes its time from the tries that follow",
-        _tries_end(lambda step, end: end + step.pause),
+        _tries_end(lambda step: step.end and step.end + step.pause),
     ),
     "writes in pieces": Mechanism(
         "_network.Stream.write",

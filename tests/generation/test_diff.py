@@ -547,7 +547,7 @@ def test_what_adds_needs_no_version(copy: Copy) -> None:
     assert copy.diff("HEAD", "--strict").returncode == 0
 
 
-MP_ID = "        mp_id: str | None | Unset = UNSET,\n"
+MP_ID = "mp_id: OptionalStr = UNSET, "
 
 
 def test_an_argument_of_the_client_is_removed(copy: Copy) -> None:
