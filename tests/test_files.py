@@ -16,6 +16,12 @@ from atomscale_target_materials import LayerStack
 FIELDS = (
     "layer_id, sample_id, composition_string, element_dict, orientation, space_group, mp_id, id"
 )
+INAS = {
+    "layer_id": 1,
+    "composition_string": "InAs",
+    "orientation": "001",
+    "element_dict": {"In": 1, "As": 1.5},
+}
 YAML = """\
 # planned for May
 substrate: GaSb
@@ -64,12 +70,7 @@ def test_yaml(tmp_path: Path) -> None:
     stack = LayerStack.from_file(written(tmp_path, "a.yaml", YAML))
     assert stack.substrate == "GaSb"
     assert bodies(stack) == [
-        {
-            "layer_id": 1,
-            "composition_string": "InAs",
-            "orientation": "001",
-            "element_dict": {"In": 1, "As": 1.5},
-        },
+        INAS,
         {"layer_id": 2, "composition_string": "NO", "element_dict": {"No": 1}},
         {"layer_id": 7, "composition_string": "AlSb", "mp_id": "mp-2624", "id": 12},
     ]
@@ -79,12 +80,7 @@ def test_csv(tmp_path: Path) -> None:
     stack = LayerStack.from_file(str(written(tmp_path, "A.CSV", CSV)))
     assert stack.substrate == "GaSb"
     assert bodies(stack) == [
-        {
-            "layer_id": 1,
-            "composition_string": "InAs",
-            "orientation": "001",
-            "element_dict": {"In": 1, "As": 1.5},
-        },
+        INAS,
         {"layer_id": 2, "composition_string": "NO"},
         {"layer_id": 7, "composition_string": "Al\nSb", "id": 12},
     ]
@@ -122,6 +118,7 @@ def test_as_other_programs_write_it(
         ("layers:\n- mp_id: 1", "line 2, column 3: the layer has neither `composition_string` nor"),
         ("layers:\n- orientation: [0, 0, 1]", "line 2, column 16: a single value is needed"),
         ("layers:\n- colour: red", f"line 2, column 3: 'colour' is none of the fields {FIELDS}"),
+        ("layers: [{composition_string: a, colour: {}}]", "line 1, column 34: 'colour' is none of"),
         ("layers:\n- orientaton:", "line 2, column 3: 'orientaton' is none of the fields"),
         ("layers: [{mp_id: a, orientation 001}]", "line 1, column 21: 'orientation 001' is none"),
         ("layers: [{composition_string: Al0,3Ga0,7Sb}]", "line 1, column 35: '3Ga0' is none of"),

@@ -15,11 +15,13 @@ from . import Cell, Layer
 def parse(text: str) -> tuple[Cell | None, list[Layer]]:
     """Substrate and layers of the file; ValueError where it has something else, and where."""
     header, *rows = _rows(text)
-    for number, name in enumerate(header):
+    known: set[str] = set()
+    for name in header:
         if set(name.text) & {";", "\t"}:
             raise name.wrong("the columns are separated by commas, and 0.3 has a point: save it so")
-        if name.text and name.text in {before.text for before in header[:number]}:
+        if name.text in known:
             raise name.wrong(f"a second column {name.text!r}")
+        known |= {name.text} - {""}
     substrate, layers = None, []
     for row in rows:
         layer, said = _layer(header, row)

@@ -17,14 +17,13 @@ NULL = "tag:yaml.org,2002:null"
 def parse(text: str) -> tuple[Cell | None, list[Layer]]:
     """Substrate and layers of the file; ValueError where it has something else, and where."""
     parts = _mapping(_root(text))
-    for name in parts:
+    for name, _ in parts.values():
         if name.text not in ("substrate", "layers"):
             raise name.wrong(f"{name.text!r} is neither `substrate` nor `layers`")
-    nodes = {name.text: node for name, node in parts.items()}
-    layers = nodes.get("layers")
+    _, layers = parts.get("layers", (None, None))
     if not isinstance(layers, yaml.SequenceNode | None):
         raise _place(layers).wrong("`layers` is a list: each layer begins with a dash")
-    substrate = _cell(nodes["substrate"]) if "substrate" in nodes else None
+    substrate = _cell(parts["substrate"][1]) if "substrate" in parts else None
     return substrate, [_layer(node) for node in (layers.value if layers else ())]
 
 
@@ -50,25 +49,27 @@ def _root(text: str) -> Any:
 
 def _layer(node: Any) -> Layer:
     layer = Layer(_place(node), [])
-    for name, value in _mapping(node).items():
+    for name, value in _mapping(node).values():
         if isinstance(value, yaml.MappingNode):
-            amounts = _mapping(value).items()
+            # The name by itself too: it is judged, though nothing may be in the mapping.
+            layer.values.append((name, "", _place(value)))
+            amounts = _mapping(value).values()
             layer.values.extend((name, symbol.text, _cell(each)) for symbol, each in amounts)
         else:
             layer.values.append((name, "", _cell(value)))
     return layer
 
 
-def _mapping(node: Any) -> dict[Cell, Any]:
-    """Names and values."""
+def _mapping(node: Any) -> dict[str, tuple[Cell, Any]]:
+    """Names, each with its place, and values."""
     if not isinstance(node, yaml.MappingNode):
         raise _place(node).wrong("names and values are needed here, like `orientation: 001`")
-    members: dict[Cell, Any] = {}
+    members: dict[str, tuple[Cell, Any]] = {}
     for key, value in node.value:
         name = _cell(key)
-        if name.text in {known.text for known in members}:
+        if name.text in members:
             raise name.wrong(f"{name.text!r} stands here twice")
-        members[name] = value
+        members[name.text] = name, value
     return members
 
 
