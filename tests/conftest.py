@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atomscale_target_materials import AsyncClient, Client, _drivers, _network
+from atomscale_target_materials import AsyncClient, Client, _drivers, _transport
 from atomscale_target_materials.sandbox import Sandbox
 
 KEY = "sk-test-0123456789abcdef"
@@ -27,7 +27,7 @@ class Caller:
     def __call__(self, call: Callable[[Any], Any], key: str | None = KEY, **options: Any) -> Any:
         clock = SimpleNamespace(monotonic=self._monotonic, time=time.time)
         with pytest.MonkeyPatch.context() as patch:
-            for module in (_drivers, _network):
+            for module in (_drivers, _transport):
                 patch.setattr(module, "time", clock)
             return (
                 self._sync(call, key, options)

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomscale_target_materials._retry import pause, retry_after
-from atomscale_target_materials._steps import Failure, Outcome, Request
+from atomscale_target_materials._steps import Failure, Outcome, Request, pause, retry_after
 
 GET, HEAD, POST = (Request(method, "/x") for method in ("GET", "HEAD", "POST"))
 PASSING = {408, 429, 500, 502, 503, 504, *range(520, 530)}

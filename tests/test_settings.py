@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomscale_target_materials import AsyncClient, Client, ConfigurationError
-from atomscale_target_materials._secrets import Secret
-from atomscale_target_materials._settings import Settings
+from atomscale_target_materials._settings import Secret, Settings
 
 VARIABLES = ("ATOMSCALE_API_KEY", "AS_API_KEY", "ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT")
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomscale_target_materials._network import Unreadable
-from atomscale_target_materials._transport import INFLATE_AT_ONCE, Body
+from atomscale_target_materials._transport import INFLATE_AT_ONCE, Body, Unreadable
 
 SIZES = st.sampled_from([0, 1, INFLATE_AT_ONCE - 1, INFLATE_AT_ONCE, INFLATE_AT_ONCE + 1, 300_000])
 STEPS = st.integers(1, 40_000)

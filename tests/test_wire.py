@@ -13,14 +13,14 @@ from types import MappingProxyType
 from typing import Any
 
 import attrs
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atomscale_target_materials import _wire
-from atomscale_target_materials._wire import Mismatch, converter, plain
+from atomscale_target_materials._codec import _encoded, fitting, read
+from atomscale_target_materials._wire import Mismatch, reader
 from atomscale_target_materials.stacks import layer_create
 from atomscale_target_materials_api.models import LayerCreate, TargetMaterial
 from atomscale_target_materials_api.types import UNSET
@@ -60,6 +60,14 @@ components:
         nothing: {type: "null"}
         texts: {oneOf: [{type: string}, {type: array, items: {type: string}}]}
         anything: {}
+        partner: {anyOf: [{$ref: "#/components/schemas/Wide"}, {type: "null"}]}
+        tree: {$ref: "#/components/schemas/Tree"}
+        counts: {$ref: "#/components/schemas/Counts"}
+    Tree: {type: object, additionalProperties: {$ref: "#/components/schemas/Tree"}}
+    Counts:
+      type: object
+      properties: {total: {type: integer}}
+      additionalProperties: {type: integer, minimum: 0}
 """
 
 
@@ -85,6 +93,19 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield models.Wide
 
 
+def converter(hint: Any) -> Any:
+    """Reads a value that JSON can write; infinities and NaN are refused as arguments are."""
+
+    def converted(value: Any) -> Any:
+        return read(hint, _encoded(value))
+
+    return converted
+
+
+def plain(value: Any) -> Any:
+    return json.loads(_encoded(value))
+
+
 FINITE = "Expected a finite number in the range of a double"
 UTF8 = "Expected text that UTF-8 can encode"
 LEAST = {"camelCase": 1, "class": "a"}
@@ -107,6 +128,9 @@ FULL = {
     "nothing": None,
     "texts": ["x"],
     "anything": {"a": [None, True]},
+    "partner": {**LEAST, "partner": None},
+    "tree": {"a": {"b": {}, "c": {"d": {}}}},
+    "counts": {"total": 3, "rows": 1, "gaps": 2},
     "unknown": {"kept": [1]},
     "additional_properties": 1,
     "camel_case": 2,
@@ -175,14 +199,18 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     ("nothing", 5, "$.nothing", "Expected `null`, got `int`"),
     ("texts", None, "$.texts", "Expected `array`, got `null`"),
     ("texts", ["a", 1], "$.texts[1]", "Expected `str`, got `int`"),
+    ("partner", 1, "$.partner", "Expected `object`, got `int`"),
+    ("tree", {"a": {"b": 1}}, "$.tree.a.b", "Expected `object`, got `int`"),
+    ("counts", {"rows": "1"}, "$.counts.rows", "Expected `int`, got `str`"),
 ]
 WRONG_VALUES: list[tuple[str, Any, str, str]] = [
+    ("counts", {"rows": 2**63}, "$.counts.rows", "Expected `int` <= 9223372036854775807"),
     ("camelCase", 2**63, "$.camelCase", "Expected `int` <= 9223372036854775807"),
     ("camelCase", -(2**63) - 1, "$.camelCase", "Expected `int` >= -9223372036854775808"),
     ("colour", "green", "$.colour", "Invalid enum value 'green'"),
     ("kind", "narrow", "$.kind", "Invalid enum value 'narrow'"),
     ("day", "2024-13-01", "$.day", "Invalid RFC3339 encoded date"),
-    ("moments", ["x"], "$.moments[0]", 'Invalid ISO 8601 timestamp "x"'),
+    ("moments", ["x"], "$.moments[0]", "Invalid ISO 8601 timestamp"),
     ("key", "no", "$.key", "Invalid UUID"),
     ("amounts", {"Ba": math.inf}, "$.amounts.Ba", FINITE),
     ("amounts", {"Ba": math.nan}, "$.amounts.Ba", FINITE),
@@ -205,6 +233,15 @@ def test_what_does_not_fit_is_refused_with_its_place(
     mismatch = caught.value
     assert (mismatch.path, str(mismatch)) == (f"$[1]{path[1:]}", fault)
     assert mismatch.is_value == ((field, value, path, fault) in WRONG_VALUES)
+
+
+def test_a_fault_far_down_takes_no_longer_from_level_to_level(wide: Any) -> None:
+    value: Any = {**LEAST, "class": 1}
+    for _ in range(60):
+        value = {**LEAST, "unknown": 1, "child": value}
+    with pytest.raises(Mismatch, match="Expected `str`") as caught:
+        converter(wide)(value)
+    assert caught.value.path == "$" + ".child" * 60 + ".class"
 
 
 def test_a_map_that_is_no_model_is_checked_too() -> None:
@@ -230,7 +267,7 @@ def test_a_timestamp_of_any_form_has_an_offset(text: str) -> None:
 
 @pytest.mark.parametrize("text", [each.strip() for each in NO_FORMS.split("|")])
 def test_what_is_no_timestamp_is_refused(text: str) -> None:
-    with pytest.raises(Mismatch, match="Invalid ISO 8601 timestamp "):
+    with pytest.raises(Mismatch, match="Invalid ISO 8601 timestamp"):
         converter(datetime.datetime)(text)
 
 
@@ -248,18 +285,17 @@ class Place(enum.IntEnum):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (ELEVEN, "2024-01-15T11:00:00Z"),
+        (ELEVEN, "2024-01-15T11:00:00+00:00"),
         (ELEVEN.date(), "2024-01-15"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
     ],
     ids=str,
 )
 def test_a_moment_or_an_identifier_is_written_when_it_is_sent(value: Any, text: str) -> None:
-    kind: Any = type(value)
-    assert converter(kind)(plain(value)) == value
-    assert msgspec.json.decode(msgspec.json.encode(plain(value))) == text
-    with pytest.raises(Mismatch, match="Expected `str`"):  # it is no text
-        converter(str)(plain(value))
+    assert fitting(type(value), value, "since") == (json.dumps(text).encode(), value)
+    assert fitting(type(value) | None, value, "since")[1] == value
+    with pytest.raises(TypeError, match=r"^mp_id: `.*` has no JSON form$"):  # it is no text
+        fitting(str | None, value, "mp_id")
 
 
 @pytest.mark.parametrize(
@@ -293,11 +329,9 @@ def test_an_argument_becomes_plain_json(value: Any, expected: Any) -> None:
         (-math.inf, "$", FINITE),
         (np.float32("inf"), "$", FINITE),
         (Fraction(10**400), "$", FINITE),
-        (10**400, "$", FINITE),
         ("a\ud800", "$", UTF8),
         ({"\udfff": 1}, "$", UTF8),
         ({"a": [1, {"b": "\ud800"}]}, "$.a[1].b", UTF8),
-        ({"a": {1: 2}}, "$.a", "Expected `str` as a key, got `int`"),
         (np.True_, "$", f"`{type(np.True_).__name__}` has no JSON form"),
         (np.array([1]), "$", "`ndarray` has no JSON form"),
         (np.array([1.5, 2]), "$", "`ndarray` has no JSON form"),
@@ -383,10 +417,47 @@ def test_the_names_of_a_map_whose_values_are_no_numbers(monkeypatch: pytest.Monk
         "labels": {"propertyNames": {"enum": ["a"]}, "additionalProperties": {"type": "string"}}
     }
     monkeypatch.setattr(_wire, "_schemas", lambda: spec)
-    labels = _wire._bounded(converter(dict[str, str]), "Labels")
-    assert labels({"a": "x"}) == {"a": "x"}
+    labels = reader(_wire._limited(type("Labels", (), {}), str, str))
+    assert labels(b'{"a": "x"}') == {"a": "x"}
     with pytest.raises(Mismatch, match='"b" is not one of the 1 names a'):
-        labels({"b": "x"})
+        labels(b'{"b": "x"}')
+
+
+def test_a_large_whole_amount_is_taken_as_it_is() -> None:
+    layer = layer_create({"layer_id": 1, "element_dict": {"Ba": 10**20, "O": np.uint64(2**64 - 1)}})
+    assert layer.to_dict()["element_dict"] == {"Ba": 10**20, "O": 2**64 - 1}
+    with pytest.raises(ValueError, match=r"^element_dict\.Ba: Expected `int` >= 0$"):
+        layer_create({"layer_id": 1, "element_dict": {"Ba": -(10**20)}})
+
+
+def test_where_a_key_is_no_text() -> None:
+    with pytest.raises(ValueError, match=r"^x\[.*object object.*\]: Expected a finite"):
+        fitting(Any, {object(): math.nan}, "x")
+
+
+def test_limits_of_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"least": {"minimum": 1}, "most": {"maximum": 2.5}}
+    spec = {name: {"additionalProperties": each} for name, each in limits.items()}
+    monkeypatch.setattr(_wire, "_schemas", lambda: spec)
+    least, most = (type(name, (), {}) for name in ("Least", "Most"))
+    assert reader(_wire._limited(least, str, int))(b'{"a": 1}') == {"a": 1}
+    for hint, bad in (
+        (_wire._limited(least, str, int), b'{"a": 0}'),
+        (_wire._limited(least, str, int), b'{"a": 1.5}'),
+        (_wire._limited(most, str, float), b'{"a": 3}'),
+        (_wire._limited(most, str, float), b'{"a": 2.6}'),
+    ):
+        with pytest.raises(Mismatch) as caught:
+            reader(hint)(bad)
+        assert caught.value.path == "$.a"
+    assert reader(_wire._limited(most, str, float | None))(b'{"a": null}') == {"a": None}
+
+
+def test_an_integer_that_no_double_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match=rf"^note\.a: {FINITE}$"):
+        fitting(Any, {"a": 10**400}, "note")
+    assert fitting(Any, 10**307, "note")[1] == 10**307
+    assert fitting(Any, "1" * 400, "note")[1] == "1" * 400
 
 
 def test_a_layer_that_was_made_is_checked_again() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from atomscale_target_materials_api.models import Layer, LayerCreate, TargetMaterial
     from atomscale_target_materials_api.types import UNSET, Unset
 
-    from ._ensure import EnsureResult, StackResult
+    from ._operations import EnsureResult, StackResult
     from .client import AsyncClient, Client
     from .errors import *
     from .stacks import LayerStack, LayerStatus, StackDiff, StackLayer, TargetMaterials

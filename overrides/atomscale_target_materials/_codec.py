@@ -1,28 +1,33 @@
-"""From the bytes of an answer to generated models, or to the error that the answer deserves.
+"""From arguments to JSON, and from an answer to generated models or the error that it deserves.
 
 The status is judged first, then the content type; only then is anything parsed. Which statuses and
 types mean success is asked of the generated code.
 """
 
+import datetime
+import json
+import numbers
 import re
+import uuid
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
+from operator import index
 from types import ModuleType, NoneType
 from typing import Any, NoReturn, Union, get_args, get_type_hints
 
-import attrs
 import msgspec
 
 from atomscale_target_materials_api.errors import UnexpectedStatus
 from atomscale_target_materials_api.models import Error
 
-from ._retry import retry_after
 from ._settings import Settings
-from ._steps import Outcome, Request
-from ._wire import Mismatch, converter
+from ._steps import Outcome, Request, retry_after
+from ._wire import Mismatch, reader, step
 from .errors import APIResponseValidationError, AtomscaleError, class_for_status
 
 CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
+DIGITS = bytes(48 if code in b"0123456789" else 32 for code in range(256))
 LONGEST_DETAIL = 2000
 LATER = " Try again later, or with another timeout, max_tries or max_response_bytes."
 NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates right?"
@@ -42,14 +47,13 @@ def _hint_of(operation: ModuleType) -> Any:
     return Union[tuple(kinds) or NoneType]  # noqa: UP007 - of as many as there are
 
 
-@attrs.frozen
-class _Response:
+class _Response(msgspec.Struct, frozen=True):
     """Stands for the response, and for a strict client, in the generated `_parse_response`."""
 
-    _outcome: Outcome
+    outcome: Outcome
     raise_on_unexpected_status: bool = True
-    status_code = property(lambda self: self._outcome.status)
-    content = property(lambda self: bytes(self._outcome.content))
+    status_code = property(lambda self: self.outcome.status)
+    content = property(lambda self: bytes(self.outcome.content))
     text = property(lambda self: self.content.decode())
 
     def json(self) -> NoReturn:
@@ -81,8 +85,6 @@ def decode(request: Request, outcome: Outcome, operation: ModuleType, settings: 
         fault = "the status is not a documented success"
     except RecursionError:
         fault = "it is nested too deeply"
-    except msgspec.DecodeError as error:
-        fault, _, path = str(error).rstrip("`").partition(" - at `")
     except (Mismatch, ValueError) as error:
         fault, path = str(error), getattr(error, "path", "")
     fault, path = clean(fault, settings), clean(path, settings)
@@ -105,7 +107,7 @@ def _value_of(outcome: Outcome, operation: ModuleType) -> Any:
         raise ValueError(f"the content type is {content_type!r} instead of JSON")
     if not outcome.content:
         raise ValueError("the body is empty")
-    return converter(_hint_of(operation))(msgspec.json.decode(outcome.content))
+    return read(_hint_of(operation), outcome.content)
 
 
 def _refusal(request: Request, status: int, outcome: Outcome, settings: Settings) -> AtomscaleError:
@@ -150,10 +152,10 @@ def _detail_of(outcome: Outcome) -> str:
         return ""
     try:
         content = msgspec.json.decode(outcome.content)
-        detail = content.get("detail") if isinstance(content, dict) else None
+        detail: Any = content.get("detail") if isinstance(content, dict) else None
         if isinstance(detail, str):
             return detail
-        if isinstance(detail, list) and detail and all(map(_is_fastapi, detail)):
+        with suppress(TypeError, KeyError):
             return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in detail)
         return msgspec.json.encode(content).decode()
     except (ValueError, RecursionError):
@@ -161,5 +163,59 @@ def _detail_of(outcome: Outcome) -> str:
         return "" if text.startswith("<") else text
 
 
-def _is_fastapi(item: Any) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("loc"), list) and "msg" in item
+def _plain(value: Any) -> Any:
+    """What JSON has for what it does not know: numpy's numbers, mappings, models."""
+    if hasattr(value, "to_dict") and not isinstance(value, type):
+        value = value.to_dict()
+    if isinstance(value, Mapping):
+        return dict(value)
+    with suppress(TypeError):
+        return index(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    raise TypeError(f"`{type(value).__name__}` has no JSON form")
+
+
+_OPTIONS: Any = {"ensure_ascii": False, "check_circular": False, "separators": (",", ":")}
+ENCODER = json.JSONEncoder(default=_plain, allow_nan=False, **_OPTIONS)
+
+
+def _encoded(value: Any, levels: int = 9) -> bytes:
+    try:
+        return ENCODER.encode(value).encode()
+    except TypeError as error:
+        mismatch = Mismatch(str(error))
+    except UnicodeEncodeError:
+        mismatch = Mismatch("Expected text that UTF-8 can encode")
+    except (ValueError, OverflowError):
+        mismatch = Mismatch("Expected a finite number in the range of a double")
+    if isinstance(value, list | tuple):
+        value = dict(enumerate(value))
+    # Not to the bottom: each level costs as much as the whole.
+    for place, member in value.items() if levels and isinstance(value, Mapping) else ():
+        step(place, partial(_encoded, levels=levels - 1), member)
+    raise mismatch
+
+
+def read(hint: Any, content: bytes | bytearray) -> Any:
+    """The value that JSON has for a type hint of the generated code, or Mismatch."""
+    # An integer beyond every double has 309 digits: of each 32nd byte 9 in a row are digits.
+    if all(b"0" * (309 // n) in content[::n].translate(DIGITS) for n in (32, 1)):
+        _encoded(json.loads(content, parse_int=float))
+    return reader(hint)(content)
+
+
+def fitting(hint: Any, value: Any, place: str) -> tuple[bytes, Any]:
+    """`value` as JSON and as its hint has it; TypeError or ValueError tells where it does not."""
+    try:
+        if isinstance(value, datetime.date | uuid.UUID) and type(value) in (hint, *get_args(hint)):
+            value = str(value).replace(" ", "T")
+        content = _encoded(value)
+        return content, read(hint, content)
+    except Mismatch as mismatch:
+        kind = ValueError if mismatch.is_value else TypeError
+        place = (place + mismatch.path[1:]).lstrip(".")
+        message = f"{place}: {mismatch}" if place else str(mismatch)
+    except RecursionError:
+        kind, message = ValueError, f"{place or 'an argument'}: nested too deeply"
+    raise kind(message)

@@ -10,40 +10,38 @@ import ssl
 import sys
 import time
 from contextlib import aclosing, closing
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Self
 
 import httpcore
 import httpx
 
-from ._network import Limits, Unreadable
 from ._steps import Failure, Flow, Outcome, Send, T
-from ._transport import Body, settle
+from ._transport import Body, Limits, Unreadable, settle
 from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError, ClientClosedError
 
 # Of a transport that is not ours: ours keeps a record of what was sent.
-NOT_SENT = (
-    httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError,
-    httpx.LocalProtocolError,
-)  # fmt: skip
-TIMEOUTS = (httpcore.TimeoutException, httpx.TimeoutException)
-FAILURES = (
-    httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpx.TransportError,
-    OSError, Unreadable, *TIMEOUTS,
-)  # fmt: skip
+UNCONNECTED = httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout
+NOT_SENT = *UNCONNECTED, httpx.ProxyError, httpx.LocalProtocolError
+TIMEOUTS = httpcore.TimeoutException, httpx.TimeoutException
+BROKEN = httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpx.TransportError
+FAILURES = *TIMEOUTS, *BROKEN, OSError, Unreadable
 # Of an answer that is refused anyway no more is read: its first words tell why.
 LARGEST_ERROR = 1024 * 1024
 WIRE_OVERHEAD = 1024 * 1024
 USER_AGENT = f"atomscale-target-materials/{version('atomscale-target-materials')}"
+ACCEPT = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
+# To parse one costs as much as all else here, and a client asks for the same few.
+_url = lru_cache(maxsize=128)(httpx.URL)
 
 
 def _http_request(step: Send, limits: Limits) -> httpx.Request:
-    accepts = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
     options = dict(step.request.options)
-    headers = {**options.pop("headers", {}), **accepts, "User-Agent": USER_AGENT}
+    headers = {**options.pop("headers", {}), **ACCEPT, "User-Agent": USER_AGENT}
     options["extensions"] = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limits)}
-    url = step.settings.base_url + step.request.url
     try:
+        url = _url(step.settings.base_url + step.request.url)
         request = httpx.Request(step.request.method, url, headers=headers, **options)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError(f"{step.request.method}: {error}") from None
@@ -73,7 +71,7 @@ class _Exchange:
 
     def begin(self, response: httpx.Response) -> None:
         """Status and headers are here."""
-        self.status, self.headers = response.status_code, dict(response.headers)
+        self.status, self.headers = response.status_code, dict(response.headers.items())
         most = self.settings.max_response_bytes
         most = most if response.is_success else min(most, LARGEST_ERROR)
         self.body = Body(self.headers.get("content-encoding", ""), most)
@@ -140,8 +138,8 @@ class _Driver:
 
     def __init__(self, transport: Any) -> None:
         if not isinstance(transport, self.kind):
-            kind = f"httpx.{self.kind.__name__}"
-            raise TypeError(f"transport: an {kind} is needed, got {type(transport)}")
+            needed = f"an httpx.{self.kind.__name__} is needed"
+            raise TypeError(f"transport: {needed}, got {type(transport)}")
         self._transport = transport
         self._closed = False
 

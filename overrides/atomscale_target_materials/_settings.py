@@ -1,7 +1,11 @@
-"""What a client was told: argument, else environment, else default. Checked before any I/O."""
+"""What a client was told: argument, else environment, else default. Checked before any I/O.
 
-import ipaddress
-import math
+The key and a proxy's password are secrets: they show themselves on request alone, and are scrubbed
+from texts, and from what httpcore logs.
+"""
+
+import html
+import logging
 import os
 import re
 import warnings
@@ -9,27 +13,91 @@ from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
+import msgspec
 
-from ._secrets import Secret
 from .errors import ConfigurationError
+
+
+class Secret:
+    """A value that shows itself only on request: not in a repr, nor in a pickle.
+
+    Args:
+        value: The value.
+        *others: What is scrubbed along with it.
+    """
+
+    __slots__ = ("_all",)
+
+    def __init__(self, value: Any, *others: str) -> None:
+        self._all = (value, *others)
+
+    def reveal(self) -> Any:
+        """The value itself."""
+        return self._all[0]
+
+    def scrub(self, text: str) -> str:
+        """`text` without the secrets, be they plain, escaped or percent-encoded."""
+        return re.sub(self._pattern(), "[redacted]", text)
+
+    def scrub_bytes(self, body: bytes) -> bytes:
+        """As `scrub`, of bytes."""
+        return re.sub(self._pattern().encode(errors="surrogateescape"), b"[redacted]", body)
+
+    def _pattern(self) -> str:
+        # A text in UTF-16 or UTF-32 has zeros between its characters.
+        units = (re.findall(r"\\+|[^\\]", each) for each in self._all)
+        escaped = (r"\0{0,3}".join(map(_forms_of, each)) for each in units)
+        return "|".join((*escaped, *map(re.escape, self._all)))
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an API key is never pickled")
+
+
+def _forms_of(unit: str) -> str:
+    """A pattern for a character or a run of backslashes: plain, or as any encoder escapes it."""
+    if unit[0] == "\\":
+        count = len(unit)
+        return rf"(?:(?:%5[cC]|\\{{1,4}}[ux](?:00)?5[cC]){{{count}}}|\\{{{count},{4 * count}}})"
+    data, plain = unit.encode(errors="surrogateescape"), re.escape(unit)
+    percent = "".join(f"%(?i:{byte:02x})" for byte in data)
+    hexed = r"\\{1,4}".join(f"x(?i:{byte:02x})" for byte in data)
+    escaped = rf"\\\\{{0,3}}(?:u(?i:{ord(unit):04x})|{hexed}|{plain})"
+    entity = re.escape(html.escape(unit))
+    # Each branch begins with a literal, so that the search is fast, and is final, so that it ends.
+    return rf"(?>{percent}|{escaped}|{entity}|{plain})"
+
+
+def _without_answers(record: logging.LogRecord) -> bool:
+    """At DEBUG httpcore logs what a server sends, which may be the key: the event is enough."""
+    event, _, _ = record.getMessage().partition(" ")
+    if event.startswith("receive_response"):
+        record.msg, record.args = event, ()
+    return True
+
+
+logging.getLogger("httpcore.http11").addFilter(_without_answers)
 
 DEFAULT_BASE_URL = "https://api.atomscale.ai"
 
 # Of a limit's type: what is needed, what counts as that, and the most that is taken.
 LIMITS: Any = {
     float: ("seconds above 0 and up to 1,000,000 are needed, never None", Real, 1_000_000),
-    int: ("an int above 0 is needed", Integral, math.inf),
+    int: ("an int above 0 is needed", Integral, float("inf")),
 }
 
 # Dotted labels of letters, digits, hyphens (underscores are seen too), or an IPv6 address.
 HOST = r"(?a)(?:(?!-)[\w-]{1,63}(?<!-)(?:\.|$))+|[0-9a-f:.]*:[0-9a-f:.]*"
+LOOPBACK = r"localhost|127(\.\d{1,3}){3}|::1"
 
-Faults = dict[str, Any]
+Faults = dict[str, bool]
 """What may be wrong with a setting, the first first, and whether it is."""
 
 
@@ -42,8 +110,7 @@ def _limit(settings: object, attribute: Any, value: Any) -> None:
     object.__setattr__(settings, attribute.name, attribute.type(value))
 
 
-@attrs.frozen
-class Proxy:
+class Proxy(msgspec.Struct, frozen=True):
     """What https requests are tunnelled through."""
 
     url: str
@@ -52,7 +119,7 @@ class Proxy:
     """User and password, in bytes."""
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(repr=False)
 class Settings:
     """A client's settings, checked."""
 
@@ -60,21 +127,20 @@ class Settings:
     """It scrubs the proxy's password too."""
     key_source: str
     base_url: str
+    proxy: Proxy | None
     timeout: float = attrs.field(validator=_limit)
     max_tries: int = attrs.field(validator=_limit)
     max_response_bytes: int = attrs.field(validator=_limit)
-    proxy: Proxy | None
 
     @classmethod
-    def resolve(cls, api_key: Secret, base_url: Secret, *, proxied: bool, **limits: Any) -> Self:
+    def resolve(cls, api_key: Secret, base_url: Secret, *limits: Any, proxied: bool) -> Self:
         """From a client's arguments (a secret None: left out) and the environment."""
         key, key_source = _key(api_key)
         urls = _given(base_url, "base_url", "ATOMSCALE_API_ENDPOINT", "AS_API_ENDPOINT")
         urls.append((Secret(DEFAULT_BASE_URL), "the default"))
-        parts = urlsplit(_checked("base URL", *urls[0], _faults_of_base_url))
-        url = parts.geturl().rstrip("/")
-        proxy, key = _proxy(parts, key) if proxied else (None, key)
-        return cls(key=key, key_source=key_source, base_url=url, proxy=proxy, **limits)
+        url = urlsplit(_checked("base URL", *urls[0], _faults_of_base_url))
+        proxy, key = _proxy(url, key) if proxied else (None, key)
+        return cls(key, key_source, url.geturl().rstrip("/"), proxy, *limits)
 
 
 def _key(argument: Secret) -> tuple[Secret, str]:
@@ -86,10 +152,7 @@ def _key(argument: Secret) -> tuple[Secret, str]:
         told = "ATOMSCALE_API_KEY and AS_API_KEY are set and differ: ATOMSCALE_API_KEY is used"
         warnings.warn(told, stacklevel=4)
     key, source = keys[0]
-    if isinstance(key.reveal(), str):
-        key = Secret(key.reveal().strip())
-    _checked("API key", key, source, _faults_of_key)
-    return key, source
+    return Secret(_checked("API key", key, source, _faults_of_key).strip()), source
 
 
 def _given(argument: Secret, parameter: str, *variables: str) -> list[tuple[Secret, str]]:
@@ -102,24 +165,26 @@ def _given(argument: Secret, parameter: str, *variables: str) -> list[tuple[Secr
 
 def _checked(what: str, value: Secret, source: str, faults_of: Callable[[str], Faults]) -> Any:
     """The value, or an error that does not repeat it: it may be secret."""
+    faults = {f"must be a str, not {type(value.reveal()).__name__}": True}
     if isinstance(value.reveal(), str):
-        fault = next((fault for fault, found in faults_of(value.reveal()).items() if found), None)
-    else:
-        fault = f"must be a str, not {type(value.reveal()).__name__}"
-    if fault:
-        raise ConfigurationError(f"the {what} from {source} {fault}")
+        faults = faults_of(value.reveal())
+    for fault, found in faults.items():
+        if found:
+            raise ConfigurationError(f"the {what} from {source} {fault}")
     return value.reveal()
 
 
 def _faults_of_key(key: str) -> Faults:
+    key = key.strip()
     odd = "has characters that no key has (printable ASCII only): was something copied with it?"
     return {"is empty": not key, odd: not (key.isascii() and key.isprintable())}
 
 
 def _faults_of_base_url(url: str) -> Faults:
     parts = _address(url)
-    odd = re.search(r"[^!-~]|\\", url)
-    plain = parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+    odd = bool(re.search(r"[^!-~]|\\", url))
+    local = re.fullmatch(LOOPBACK, parts.hostname or "")
+    plain = parts.scheme == "http" and not local
     faults = {
         "is empty": not url,
         "has white space, control or non-ASCII characters, or a backslash": odd,
@@ -127,7 +192,7 @@ def _faults_of_base_url(url: str) -> Faults:
         "has no valid host or port": not parts.netloc or parts.netloc.endswith(":"),
         "has user info (a name or password before the host)": "@" in parts.netloc,
         "has a query or fragment": "?" in url or "#" in url,
-        "has . or .. in its path": {".", ".."} & set(parts.path.split("/")),
+        "has . or .. in its path": bool({".", ".."} & set(parts.path.split("/"))),
         "would send the key in plain text: http is for loopback addresses alone, use https": plain,
     }
     return {f"{fault}; it looks like {DEFAULT_BASE_URL}": faults[fault] for fault in faults}
@@ -177,10 +242,3 @@ def _proxy(base_url: SplitResult, key: Secret) -> tuple[Proxy | None, Secret]:
     basic = b64encode(b":".join(auth)).decode()
     secrets = {auth[1].decode(errors="surrogateescape"), given[1], basic}
     return Proxy(address, Secret(auth)), Secret(key.reveal(), *filter(None, secrets))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,225 +1,263 @@
-"""From JSON values to Python values, driven by type hints alone.
+"""Between JSON and the values of the generated code, driven by type hints alone.
 
-A converter is made once for each type hint of the generated code. It checks one JSON value strictly
-and gives the value that the hint stands for. No model and no field is named here.
+msgspec reads in C what a hint allows, and compiled code fills the models. What it refuses is read
+again level by level, to tell where it does not fit. No model and no field is named here.
 """
 
 import datetime
 import json
 import math
-import numbers
-import operator
 import re
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.resources import files
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
+from msgspec import Meta, Raw
 
 from atomscale_target_materials_api import models
 from atomscale_target_materials_api.types import UNSET, Unset
 
-Convert = Callable[[Any], Any]
-"""JSON value -> Python value; raises Mismatch."""
+Read = Callable[[Any], Any]
+"""JSON -> Python value; raises Mismatch."""
+UNIONS = Union, UnionType
+TYPES: dict[Any, Any] = {
+    int: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
+    # A whole number stays an int: 1 is not written back as 1.0.
+    float: int | float,
+    datetime.datetime: str,
+}
+LEARNABLE = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
+MOST_LEARNED = 32
+NULLS = b"null", Raw(b"null")
 
 
 class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers turn it into their own errors
-    """A value that does not fit its type hint, and where."""
+    """What does not fit its type hint, or has no JSON form, and where."""
 
-    def __init__(self, fault: str, *steps: str | int, is_value: bool = False) -> None:
-        super().__init__(fault)
-        self.is_value = is_value
-        """True: the type is right, the value is not."""
-        self.steps = [*steps]
-        """From the inside out."""
+    path = "$"
+    """As a JSON path, for example `$[1].element_dict.Ba`."""
 
     @property
-    def path(self) -> str:
-        """As a JSON path, for example `$[1].element_dict.Ba`."""
-        return "$" + "".join(map(_path_step, reversed(self.steps)))
+    def is_value(self) -> bool:
+        """Is the type right, and the value not?"""
+        return not re.search(", got `[^`]*`$|^the field|JSON form$|^keys", str(self))
+
+    def at(self, place: str | int) -> Self:
+        """The same, seen from one level further out."""
+        # As JSON: the form in which a secret is found when the message is scrubbed.
+        quoted = json.dumps(place, ensure_ascii=False, default=repr)
+        self.path = f"${f'.{place}' if str(place).isidentifier() else f'[{quoted}]'}{self.path[1:]}"
+        return self
 
 
-def _path_step(step: str | int) -> str:
-    if str(step).isidentifier():
-        return f".{step}"
-    # As JSON: the form in which a secret is found when the message is scrubbed.
-    return f"[{json.dumps(step, ensure_ascii=False)}]"
+def _mismatch(error: Exception) -> Mismatch:
+    fault, _, path = str(error).partition(" - at `$")
+    fault = re.sub("Object missing required field `(.*)`", r"the field '\1' is missing", fault)
+    mismatch = Mismatch(fault)
+    mismatch.path = f"${path[:-1]}"
+    return mismatch
 
 
 @cache
-def converter(hint: Any) -> Convert:
-    """The converter for a type hint of the generated code."""
+def reader(hint: Any) -> Read:
+    """What reads JSON for a type hint of the generated code."""
     origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
+    if origin in UNIONS:
         kinds = [kind for kind in args if kind not in (Unset, NoneType)] or [NoneType]
-        return partial(_union, [*map(converter, kinds)], NoneType in args)
-    if origin in (list, dict):
-        return partial(_array if origin is list else _object, converter(args[-1]))
-    if attrs.has(hint):
-        return partial(_model, hint)
-    return _OURS.get(hint) or partial(_checked, kind=hint)
+        return partial(_one_of, [*map(reader, kinds)], NoneType in args)
+    if origin is list:
+        return partial(_list, _leaf(list[Raw]), reader(args[0]))
+    if origin is dict:
+        return partial(_dict, get_args(args[0]), _leaf(dict[str, Raw]), reader(args[1]))
+    return _Model(hint) if attrs.has(hint) else _leaf(*_wire(hint))
 
 
-def _checked(value: Any, kind: Any) -> Any:
-    """`value` as msgspec has it: strict in its type, and within the kind's bounds."""
+def _leaf(wire: Any, make: Read | None = None) -> Read:
+    decode = msgspec.json.Decoder(wire).decode
+
+    def read(content: Any) -> Any:
+        try:
+            return make(decode(content)) if make else decode(content)
+        except ValueError as error:
+            if type(error) is msgspec.DecodeError:  # type: ignore[comparison-overlap]
+                raise  # It is no JSON at all: there is no place to tell.
+            raise _mismatch(error) from None
+
+    return read
+
+
+def _wire(hint: Any) -> tuple[Any, Read | None]:
+    """The type that msgspec reads, and what makes the value of that; Raw: it is read by level."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in UNIONS:
+        kinds = [_wire(kind) for kind in args if kind not in (Unset, NoneType)]
+        wires, makes = [wire for wire, _ in kinds], {make for _, make in kinds}
+        if Raw not in wires and (len(kinds) == 1 or makes <= {None}):
+            with suppress(TypeError):  # It takes not every union.
+                wire: Any = Union[*wires, *({NoneType} & {*args})]
+                msgspec.json.Decoder(wire)
+                return wire, next(iter(makes), None)
+    elif origin in (list, dict):
+        wire, make = _wire(args[-1])
+        if wire is not Raw and not make:
+            return origin[*args[:-1], wire], None
+    elif not attrs.has(hint):
+        return TYPES.get(hint, hint), _moment if hint is datetime.datetime else None
+    elif fields_of(hint)[1] and not fields_of(hint)[0]:
+        with suppress(RecursionError):  # It may hold itself.
+            wire, _ = _wire(fields_of(hint)[1])
+            return wire, None if wire is Raw else hint
+    return Raw, None
+
+
+def _list(members: Read, read_one: Read, content: Any) -> list[Any]:
+    values, rows = list[Any](), members(content)
     try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise Mismatch(str(error), is_value=", got `" not in str(error)) from None
-
-
-def _timestamp(value: Any) -> datetime.datetime:
-    if isinstance(value, datetime.datetime):
-        return value
-    with suppress(ValueError):
-        moment = datetime.datetime.fromisoformat(_checked(value, str).upper())
-        return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-    raise Mismatch(f"Invalid ISO 8601 timestamp {json.dumps(value)}", is_value=True)
-
-
-def finite(number: Any) -> Any:
-    """A number that JSON can write and a double can hold."""
-    with suppress(OverflowError):
-        if math.isfinite(number):
-            return number
-    raise Mismatch("Expected a finite number in the range of a double", is_value=True)
-
-
-_AS_IT_IS = (NoneType, bool, datetime.date, uuid.UUID)
-"""What msgspec writes as JSON has it."""
-
-
-def plain(value: Any) -> Any:
-    """A value in JSON's own types, or Mismatch where it has none.
-
-    Anything with `__index__` but a bool is an int and any `numbers.Real` a number, numpy's too.
-    """
-    if isinstance(value, _AS_IT_IS):
-        return value
-    if isinstance(value, str):
-        return _encodable(value)
-    if type(value) in (int, float):
-        return finite(value)
-    if hasattr(value, "to_dict") and not isinstance(value, type):
-        value = value.to_dict()
-    if isinstance(value, Mapping):
-        return {_key(key): step(plain, each, key) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [step(plain, each, index) for index, each in enumerate(value)]
-    return _plain_number(value)
-
-
-def fitting(hint: Any, value: Any, place: str) -> tuple[Any, Any]:
-    """`value` in JSON's own types and as its hint has it; TypeError or ValueError tells where."""
-    try:
-        json_value = plain(value)
-        return json_value, converter(hint)(json_value)
+        values.extend(map(read_one, rows))
     except Mismatch as mismatch:
-        kind = ValueError if mismatch.is_value else TypeError
-        place = (place + mismatch.path[1:]).lstrip(".")
-        message = f"{place}: {mismatch}" if place else str(mismatch)
-    except RecursionError:
-        kind, message = ValueError, f"{place or 'an argument'}: nested too deeply"
-    raise kind(message)
+        raise mismatch.at(len(values)) from None
+    return values
 
 
-def _key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise Mismatch(f"Expected `str` as a key, got `{type(key).__name__}`")
-    return _encodable(key)
+def _dict(names: Any, members: Read, read_one: Read, content: Any) -> dict[str, Any]:
+    found = members(content)
+    for name in [each for each in found if names and each not in names]:
+        few = f"one of the {len(names)} names {', '.join(names[:5])}, ..."
+        raise Mismatch(f"{json.dumps(name)} is not {few}")
+    return {name: step(name, read_one, each) for name, each in found.items()}
 
 
-def _encodable(text: str) -> str:
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise Mismatch("Expected text that UTF-8 can encode", is_value=True)
-    return str.__str__(text)
-
-
-def _plain_number(value: Any) -> Any:
-    with suppress(TypeError):
-        return finite(operator.index(value))
-    if not isinstance(value, numbers.Real):
-        raise Mismatch(f"`{type(value).__name__}` has no JSON form")
-    return float(finite(value))
-
-
-_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_OURS: dict[Any, Convert] = {
-    Any: plain,
-    int: lambda value: _checked(value, _Int64),
-    # A whole number stays an int: 1 is not written back as 1.0.
-    float: lambda value: finite(_checked(value, int | float)),
-    datetime.datetime: _timestamp,
-}
-
-
-def _array(member: Convert, value: Any) -> list[Any]:
-    return [step(member, each, index) for index, each in enumerate(_checked(value, list))]
-
-
-def _object(member: Convert, value: Any) -> dict[str, Any]:
-    return {key: step(member, each, key) for key, each in _checked(value, dict).items()}
-
-
-def step(convert: Convert, value: Any, place: str | int) -> Any:
+def step(place: str | int, read_one: Read, content: Any) -> Any:
     """What is one level further in: a mismatch there is told where."""
     try:
-        return convert(value)
+        return read_one(content)
     except Mismatch as mismatch:
-        mismatch.steps.append(place)
-        raise
+        raise mismatch.at(place) from None
 
 
-def _union(members: list[Convert], nullable: bool, value: Any) -> Any:
-    if value is None and nullable:
+def _one_of(kinds: list[Read], nullable: bool, content: Any) -> Any:
+    if nullable and content in NULLS:
         return None
     fits, mismatches = [], []
-    for member in members:
+    for read_one in kinds:
         try:
-            fits.append(member(value))
+            fits.append(read_one(content))
         except Mismatch as mismatch:
             mismatches.append(mismatch)
     if not fits:
-        # The member that was read furthest is the one that was meant.
-        raise max(mismatches, key=lambda mismatch: len(mismatch.steps))
+        # The kind that was read furthest is the one that was meant, or whose type is right.
+        raise max(mismatches, key=lambda each: (len(each.path), each.is_value))
+    # Of two models the one that knows more of the fields.
     return min(fits, key=lambda fit: len(getattr(fit, "additional_properties", ())))
 
 
+def _moment(text: str) -> datetime.datetime:
+    try:
+        moment = datetime.datetime.fromisoformat(text.upper())
+    except ValueError:  # Its text has the value in another form, in which no secret is found.
+        raise ValueError("Invalid ISO 8601 timestamp") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+
+class _Model:
+    """Reads one model. The unknown fields that occur are learned, and read in one go, too."""
+
+    def __init__(self, cls: Any) -> None:
+        self._cls = cls
+        self._known, self._rest = fields_of(cls)
+        self._names = dict.fromkeys(json_name for json_name, *_ in self._known)
+        self._learned: list[str] = []
+        self._misses = 0
+
+    def __call__(self, content: Any) -> Any:
+        try:
+            return self._fill(content)
+        except ValueError:
+            return self._by_field(_MEMBERS(content))
+
+    def _by_field(self, members: dict[str, Any]) -> Any:
+        unknown = {name: each for name, each in members.items() if name not in self._names}
+        if unknown and not self._rest:
+            odd, names = json.dumps(next(iter(unknown))), ", ".join(self._names)
+            raise Mismatch(f"the field {odd} is unknown; there are {names}")
+        try:
+            known = {name: members[name] for name in self._names if name in members}
+            model = self._fill(msgspec.json.encode(known))
+        except ValueError as error:
+            for name, _, hint, _ in self._known:
+                if name in members:
+                    step(name, reader(hint), msgspec.json.encode(members[name]))
+            raise _mismatch(error) from None
+        if self._rest:
+            if self._rest != dict[str, Any]:
+                unknown = reader(self._rest)(msgspec.json.encode(unknown))
+            model.additional_properties = unknown
+            self._misses += 1
+            # At the first miss, the second, the fourth, ...: so that learning never costs much.
+            if self._misses & (self._misses - 1) == 0 and len(unknown) <= MOST_LEARNED:
+                self._learned = [*filter(LEARNABLE.fullmatch, unknown)]
+                vars(self).pop("_fill", None)
+        return model
+
+    @cached_property
+    def _fill(self) -> Read:
+        """Copies each field from a msgspec Struct to the model; compiled, as attrs compiles."""
+        more = [(name, "", get_args(self._rest)[-1], False) for name in self._learned]
+        scope: dict[str, Any] = {"new": object.__new__, "cls": self._cls, "UNSET": UNSET}
+        code = ["def fill(content):", "wire = decode(content)", "model = new(cls)"]
+        code += ["rest = model.additional_properties = {}"] if self._rest else []
+        wires, rename = [], {}
+        for number, (json_name, name, hint, required) in enumerate(self._known + more):
+            wire, make = _wire(hint)
+            make = partial(step, json_name, reader(hint)) if wire is Raw else make
+            field = f"f{number}"
+            wires.append((field, wire) if required else (field, wire, UNSET))
+            rename[field] = json_name
+            scope |= {f"make_{field}": make, f"name_{field}": json_name}
+            fill = f"value = make_{field}(value)"
+            if attrs.has(make):  # type: ignore[arg-type]
+                fill = f"made = new(make_{field}); made.additional_properties = value; value = made"
+            code += [f"value = wire.{field}"]
+            code += [f"if value is not UNSET and value is not None: {fill}"] if make else []
+            rest = f"if value is not UNSET: rest[name_{field}] = value"
+            code += [f"model.{name} = value" if name else rest]
+        options: Any = {"gc": False, "kw_only": True, "forbid_unknown_fields": True}
+        wire = msgspec.defstruct("Wire", wires, rename=rename, **options)
+        scope["decode"] = msgspec.json.Decoder(wire).decode
+        exec("\n ".join([*code, "return model"]), scope)  # noqa: S102 - no server's text is in it
+        return scope["fill"]  # type: ignore[no-any-return]
+
+
 @cache
-def _fields(cls: Any) -> tuple[list[tuple[str, str, Convert, bool]], Convert | None]:
+def fields_of(cls: Any) -> tuple[list[tuple[str, str, Any, bool]], Any]:
+    """Of each field JSON name, attribute, hint, and is it required; and the hint of the rest."""
     hints = get_type_hints(cls, localns=vars(models))
     rest = hints.pop("additional_properties", None)
     known = []
     # The JSON names stand only inside the generated `to_dict`: so that is asked.
     for json_name, value in cls(**{name: _Probe(name) for name in hints}).to_dict().items():
         name = str(value).strip("[']")  # of a list, what came out is ['name']
-        known.append((json_name, name, converter(hints[name]), Unset not in get_args(hints[name])))
-    return known, _bounded(converter(rest), cls.__name__) if rest else None
+        known.append((json_name, name, hints[name], Unset not in get_args(hints[name])))
+    return known, rest and _limited(cls, *get_args(rest))
 
 
-def _model(cls: Any, value: Any) -> Any:
-    # Asked for at the first use: a model may hold itself.
-    known, rest = _fields(cls)
-    unread, arguments = dict(_checked(value, dict)), {}
-    for json_name, name, member, required in known:
-        if json_name in unread:
-            arguments[name] = step(member, unread.pop(json_name), json_name)
-        elif required:
-            raise Mismatch(f"the field {json_name!r} is missing")
-        else:
-            arguments[name] = UNSET
-    model = cls(**arguments)
-    if rest:
-        model.additional_properties = rest(unread)
-    elif unread:
-        names = ", ".join(each[0] for each in known)
-        raise Mismatch(f"the field {json.dumps(next(iter(unread)))} is unknown; there are {names}")
-    return model
+def _limited(cls: Any, key: Any, member: Any) -> Any:
+    """A map's hint with what the generated code has lost: its names, and the least and the most."""
+    schema = _schemas().get(cls.__name__.rstrip("_").lower(), {})
+    names, members = schema.get("propertyNames", {}).get("enum"), schema.get("additionalProperties")
+    bounds = members if isinstance(members, dict) else {}
+    low, high = bounds.get("minimum"), bounds.get("maximum")
+    if member in (int, float) and (low, high) != (None, None):
+        least = math.ceil(low) if low is not None and low >= -(2**63) else None
+        most = math.floor(high) if high is not None and high < 2**63 else None
+        whole = Annotated[int, Meta(ge=least, le=most)]
+        member = whole if member is int else whole | Annotated[float, Meta(ge=low, le=high)]
+    return dict[Literal[*names] if names else key, member]  # type: ignore[misc]
 
 
 @cache
@@ -231,36 +269,16 @@ def _schemas() -> dict[str, Any]:
     return {re.sub(r"\W|_", "", name).lower(): schema for name, schema in schemas.items()}
 
 
-def _bounded(convert: Convert, class_name: str) -> Convert:
-    """A map's converter with what the generated code has lost: which names and amounts it takes."""
-    schema = _schemas().get(class_name.rstrip("_").lower(), {})
-    names = schema.get("propertyNames", {}).get("enum")
-    amounts = schema.get("additionalProperties")
-    limits = amounts if isinstance(amounts, dict) else {}
-    low, high = limits.get("minimum", -math.inf), limits.get("maximum", math.inf)
-
-    def bounded(value: Any) -> Any:
-        members = convert(value)
-        for name, amount in members.items():
-            if names and name not in names:
-                few = f"one of the {len(names)} names {', '.join(names[:5])}, ..."
-                raise Mismatch(f"{json.dumps(name)} is not {few}", is_value=True)
-            if isinstance(amount, int | float) and not low <= amount <= high:
-                fault = f"Expected a number from {low:g} to {high:g}, got {amount!r}"
-                raise Mismatch(fault, name, is_value=True)
-        return members
-
-    return bounded if names or limits.keys() & {"minimum", "maximum"} else convert
-
-
 class _Probe(str):
     """A field's own name as its value: whatever `to_dict` does with it, it stays."""
 
-    def __getattr__(self, _: str) -> "_Probe":
+    def __getattr__(self, _: str = "") -> "_Probe":
         return self
 
-    def __call__(self) -> "_Probe":
-        return self
+    __call__ = __getattr__
 
     def __iter__(self) -> Iterator["_Probe"]:
         yield self
+
+
+_MEMBERS = _leaf(dict[str, Any])

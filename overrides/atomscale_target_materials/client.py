@@ -13,11 +13,10 @@ import httpx
 
 from atomscale_target_materials_api.types import UNSET, Unset
 
-from . import _ensure, _operations
+from . import _operations
 from ._drivers import AsyncDriver, Driver
-from ._ensure import EnsureResult, StackResult
-from ._secrets import Secret
-from ._settings import Settings
+from ._operations import EnsureResult, StackResult
+from ._settings import Secret, Settings
 from ._steps import T
 from ._transport import AsyncTransport, Transport, ssl_context_for
 from .stacks import LayerStack, LayerStatus, TargetMaterials
@@ -41,7 +40,6 @@ class _Client(Generic[TransportT]):
 
     _parts: ClassVar[tuple[Any, Any]]
     """Our transport, and the driver that runs it."""
-    _driver: Any
 
     def __init__(
         self, api_key: str | None = None, *, base_url: str | None = None, timeout: float = 30.0,
@@ -50,9 +48,8 @@ class _Client(Generic[TransportT]):
     ) -> None:  # fmt: skip
         # From here on no frame, and so no traceback, holds the key as a plain text.
         key, url, api_key, base_url = Secret(api_key), Secret(base_url), None, None
-        limits = {"timeout": timeout, "max_tries": max_tries}
-        limits["max_response_bytes"] = max_response_bytes
-        self._settings = settings = Settings.resolve(key, url, proxied=transport is None, **limits)
+        limits = timeout, max_tries, max_response_bytes
+        self._settings = settings = Settings.resolve(key, url, *limits, proxied=transport is None)
         self._portable = ssl_context is None and transport is None
         if transport is None:
             context = ssl_context_for(settings.base_url, ssl_context)
@@ -95,10 +92,9 @@ class _Client(Generic[TransportT]):
     def __reduce__(self) -> tuple[Any, ...]:
         if not self._portable:
             raise TypeError("a client with its own ssl_context or transport cannot be pickled")
-        names = ("base_url", "timeout", "max_tries", "max_response_bytes")
-        options = {name: getattr(self._settings, name) for name in names}
         # No key: the new client reads it from the environment of its process.
-        return partial(type(self), **options), ()
+        kept = attrs.filters.include("base_url", "timeout", "max_tries", "max_response_bytes")
+        return partial(type(self), **attrs.asdict(self._settings, filter=kept)), ()
 
 
 class Client(_Client[httpx.BaseTransport]):
@@ -184,8 +180,7 @@ class Client(_Client[httpx.BaseTransport]):
                 out.
             APIResponseValidationError: The answer is not what the API describes.
         """
-        arguments = locals()
-        return self._driver.run(_operations.add_layer(self._settings, arguments))
+        return self._driver.run(_operations.add_layer(self._settings, locals()))
 
     def ensure_layer(
         self, *, layer_id: int, sample_id: int,
@@ -221,17 +216,12 @@ class Client(_Client[httpx.BaseTransport]):
             AtomscaleError: As for the other methods. If `outcome_unknown` is True the layer was
                 sent, and is not listed yet: it may still come. Run it again later.
         """
-        arguments = locals()
-        return self._driver.run(_ensure.ensure_layer(self._settings, arguments))
+        return self._driver.run(_operations.ensure_layer(self._settings, locals()))
 
     def ensure_stack(
-        self,
-        declared: LayerStack,
-        *,
-        sample_id: int,
-        dry_run: bool = False,
+        self, declared: LayerStack, *, sample_id: int, dry_run: bool = False,
         on_progress: Callable[[LayerStatus], object] | None = None,
-    ) -> StackResult:
+    ) -> StackResult:  # fmt: skip
         """Adds the layers of a declared stack that are missing, from the substrate up.
 
         It lists once, and writes nothing if the substrate or a declared layer is another on the
@@ -256,7 +246,7 @@ class Client(_Client[httpx.BaseTransport]):
                 written, unless `fates` has layers that were added before.
             AtomscaleError: As for `ensure_layer`. Its `fates` tell what became of each layer.
         """
-        flow = _ensure.ensure_stack(self._settings, declared, sample_id, on_progress, dry_run)
+        flow = _operations.ensure_stack(self._settings, declared, sample_id, on_progress, dry_run)
         return self._driver.run(flow)
 
     def call(self, operation: ModuleType, /, **parameters: Any) -> Any:
@@ -297,11 +287,10 @@ def _awaited(
     method: Callable[Concatenate[Client, P], T],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
     """A method of `Client` only hands a flow to its driver: that of `AsyncClient` is awaited."""
-    begin: Any = method
 
     @wraps(method)
-    async def awaited(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await begin(client, *args, **kwargs)  # type: ignore[no-any-return]
+    async def awaited(client: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        return await method(client, *args, **kwargs)  # type: ignore[misc]
 
     return awaited
 

@@ -5,35 +5,25 @@ Pure, in linear time.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
-from itertools import chain
+from itertools import groupby, pairwise
 from operator import attrgetter, index
 from os import PathLike
 from typing import Any, Generic, Literal, Never, SupportsIndex, TypeVar, overload
 
 import attrs
 
-from atomscale_target_materials_api.models import (
-    ElementDict,
-    ElementDictCreate,
-    LayerCreate,
-    TargetMaterial,
-)  # fmt: skip
+from atomscale_target_materials_api import models
+from atomscale_target_materials_api.models import LayerCreate, TargetMaterial
 from atomscale_target_materials_api.types import UNSET, Unset
 
-from ._wire import fitting
+from ._codec import fitting
 
 __all__ = ["LayerStack", "LayerStatus", "StackDiff", "StackLayer", "TargetMaterials"]
 
 T = TypeVar("T")
-Status = Literal["to add", "present", "differing", "extra", "added", "failed", "not tried"]
-
-
-def _known(value: T | Unset | None) -> T | None:
-    return None if isinstance(value, Unset) else value
 
 
 class _Field(Generic[T]):
@@ -41,14 +31,12 @@ class _Field(Generic[T]):
 
     __set__: Callable[[StackLayer, Never], None]
 
-    def __init__(self, doc: str) -> None:
-        self.__doc__ = doc
-
     def __set_name__(self, _: type, name: str) -> None:
         self._of = attrgetter(f"row.{name}")
 
     def __get__(self, layer: StackLayer | None, _: type) -> T:
-        return self if layer is None else _known(self._of(layer))  # type: ignore[return-value]
+        value = self if layer is None else self._of(layer)
+        return None if isinstance(value, Unset) else value  # type: ignore[return-value]
 
 
 @attrs.frozen(repr=False)
@@ -59,18 +47,26 @@ class StackLayer:
 
     Attributes:
         row: The list entry behind it, with every field; in a declared stack the `LayerCreate`.
+        layer_id: Position within the stack; the lowest lies on the substrate.
+        sample_id: ID of the target material sample it belongs to.
+        id: Record ID; not known to be unique.
+        composition_string: Chemical composition, for example `BaTiO3`.
+        element_dict: `elements` as generated model.
+        orientation: Miller indices normal to the film surface, like `001`.
+        space_group: Space group of the lattice, for example `P4mm`.
+        mp_id: Materials Project ID, for example `mp-5020`.
     """
 
     row: TargetMaterial | LayerCreate
 
-    layer_id = _Field[int]("Position within the stack; the lowest lies on the substrate.")
-    sample_id = _Field[int | None]("ID of the target material sample it belongs to.")
-    id = _Field[int | None]("Record ID; not known to be unique.")
-    composition_string = _Field[str | None]("Chemical composition, for example `BaTiO3`.")
-    element_dict = _Field[ElementDict | ElementDictCreate | None]("`elements` as generated model.")
-    orientation = _Field[str | None]("Miller indices normal to the film surface, like `001`.")
-    space_group = _Field[str | None]("Space group of the lattice, for example `P4mm`.")
-    mp_id = _Field[str | None]("Materials Project ID, for example `mp-5020`.")
+    layer_id = _Field[int]()
+    sample_id = _Field[int | None]()
+    id = _Field[int | None]()
+    composition_string = _Field[str | None]()
+    element_dict = _Field[models.ElementDict | models.ElementDictCreate | None]()
+    orientation = _Field[str | None]()
+    space_group = _Field[str | None]()
+    mp_id = _Field[str | None]()
 
     @property
     def elements(self) -> dict[str, float]:
@@ -81,17 +77,11 @@ class StackLayer:
         return f"<StackLayer {self.layer_id} of sample {self.sample_id}: {self}>"
 
     def __str__(self) -> str:
-        material = self.composition_string or _formula(self.elements) or "?"
+        amounts = (f"{x}{'' if n == 1 else f'{n:g}'}" for x, n in self.elements.items())
+        material = self.composition_string or "".join(amounts) or "?"
         orientation = self.orientation or ""
         closed = orientation[:1] in ("", "(", "[", "{", "<")
         return material + (orientation if closed else f"({orientation})")
-
-
-_position = attrgetter("layer_id")
-
-
-def _formula(elements: Mapping[str, float]) -> str:
-    return "".join(f"{x}{'' if count == 1 else f'{count:g}'}" for x, count in elements.items())
 
 
 def layer_create(fields: LayerCreate | Mapping[str, Any], place: str = "") -> LayerCreate:
@@ -104,17 +94,17 @@ def layer_create(fields: LayerCreate | Mapping[str, Any], place: str = "") -> La
     return fitting(LayerCreate, fields, place)[1]  # type: ignore[no-any-return]
 
 
-class Positions(Collection[int]):
+class Positions(Collection[int]):  # noqa: PLW1641 - without a hash, like a list
     """Ascending positions, kept as ranges: a lone layer at 10**12 leaves a gap of that size."""
 
     def __init__(self, ranges: Iterable[range]) -> None:
-        self._ranges = tuple(ranges)
+        self._ranges = tuple(filter(None, ranges))
 
     def __len__(self) -> int:
         return sum(map(len, self._ranges))
 
     def __iter__(self) -> Iterator[int]:
-        return chain.from_iterable(self._ranges)
+        return (position for each in self._ranges for position in each)
 
     def __contains__(self, position: object) -> bool:
         # As a plain int: anything else would make a range walk through all its numbers.
@@ -127,11 +117,16 @@ class Positions(Collection[int]):
             return self._ranges == other._ranges
         return isinstance(other, Collection) and len(other) == len(self) and [*other] == [*self]
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         runs = (f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in self._ranges)
         return f"[{', '.join(runs)}]"
+
+
+_position = attrgetter("layer_id")
+
+
+def _sorted(layers: Iterable[StackLayer]) -> tuple[StackLayer, ...]:
+    return tuple(sorted(layers, key=_position))
 
 
 @attrs.frozen(repr=False)
@@ -152,17 +147,17 @@ class LayerStack:
     sample_id: int | None = None
     sample_name: str | None = None
     substrate: str | None = None
-    layers: tuple[StackLayer, ...] = ()
+    layers: tuple[StackLayer, ...] = attrs.field(default=(), converter=_sorted)
     rows: tuple[TargetMaterial, ...] = ()
 
     @classmethod
     def from_rows(cls, rows: Iterable[TargetMaterial]) -> LayerStack:
         """The stack of list entries (at least one) that share one `sample_id`."""
         rows = tuple(rows)
-        layers = [StackLayer(row) for row in rows if _known(row.layer_id) is not None]
-        name = next(filter(None, (_known(row.sample_name) for row in rows)), None)
-        substrate = next(filter(None, (_known(row.substrate) for row in rows)), None)
-        return cls(rows[0].sample_id, name, substrate, tuple(sorted(layers, key=_position)), rows)
+        layers = (layer for layer in map(StackLayer, rows) if layer.layer_id is not None)
+        name = next(filter(None, map(attrgetter("sample_name"), rows)), None)
+        substrate = next(filter(None, map(attrgetter("substrate"), rows)), None)
+        return cls(rows[0].sample_id, name, substrate, layers, rows)
 
     @classmethod
     def declare(
@@ -186,8 +181,8 @@ class LayerStack:
             above = {"layer_id": rows[-1].layer_id + 1 if rows else 1}
             given = {**above, **layer} if isinstance(layer, Mapping) else layer
             rows.append(layer_create(given, f"layers[{number}]"))
-        placed = tuple(sorted(map(StackLayer, rows), key=_position))
-        stack = cls(substrate=fitting(str | None, substrate, "substrate")[1], layers=placed)
+        substrate = fitting(str | None, substrate, "substrate")[1]
+        stack = cls(substrate=substrate, layers=map(StackLayer, rows))
         if stack.duplicates:
             raise ValueError(f"layers: more than one at position {stack.duplicates[0]}")
         return stack
@@ -216,9 +211,7 @@ class LayerStack:
         Layers at one position are compared in each field that is declared, but for their IDs: texts
         exactly, amounts as numbers, null as absent.
         """
-        found: dict[int, list[StackLayer]] = {}
-        for layer in actual.layers:
-            found.setdefault(layer.layer_id, []).append(layer)
+        found = {position: [*same] for position, same in groupby(actual.layers, _position)}
         lines = [_compared(each, *found.pop(each.layer_id, ())) for each in self.layers]
         lines += [LayerStatus(each, "extra") for rest in found.values() for each in rest]
         statuses = "to add", "present", "differing", "extra"
@@ -244,15 +237,13 @@ class LayerStack:
     def gaps(self) -> Positions:
         """Positions from 1 up to the topmost layer that have no layer (0 is never missing)."""
         taken = [layer.layer_id for layer in self.layers if layer.layer_id > 0]
-        bounds = [1, *(position + 1 for position in taken)]
-        pairs = zip(bounds, taken, strict=False)
-        return Positions(range(low, high) for low, high in pairs if low < high)
+        return Positions(range(low + 1, high) for low, high in pairwise([0, *taken]))
 
     @property
     def duplicates(self) -> tuple[int, ...]:
         """Positions with more than one layer, ascending."""
-        counts = Counter(layer.layer_id for layer in self.layers)
-        return tuple(position for position, count in counts.items() if count > 1)
+        pairs = pairwise(layer.layer_id for layer in self.layers)
+        return tuple(dict.fromkeys(low for low, high in pairs if low == high))
 
     def __str__(self) -> str:
         return "/".join([*map(str, reversed(self.layers)), self.substrate or "?"])
@@ -278,7 +269,7 @@ class LayerStatus:
     """
 
     layer: StackLayer
-    status: Status
+    status: Literal["to add", "present", "differing", "extra", "added", "failed", "not tried"]
     actual: tuple[StackLayer, ...] = ()
     differences: tuple[str, ...] = ()
 
@@ -363,9 +354,8 @@ class TargetMaterials(tuple[TargetMaterial, ...]):
     @overload
     def __getitem__(self, index: slice) -> TargetMaterials: ...
     def __getitem__(self, index: SupportsIndex | slice) -> TargetMaterial | TargetMaterials:
-        if isinstance(index, slice):
-            return TargetMaterials(super().__getitem__(index))
-        return super().__getitem__(index)
+        found = super().__getitem__(index)
+        return TargetMaterials(found) if isinstance(found, tuple) else found
 
     def __repr__(self) -> str:
         return f"<TargetMaterials: entries={len(self)} samples={len(self._by_sample)}>"

@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from atomscale_target_materials._wire import converter
+from atomscale_target_materials._codec import read
 from atomscale_target_materials.sandbox._contract import load_spec
 from atomscale_target_materials_api.models import Layer, LayerCreate, TargetMaterial
 
@@ -45,7 +45,7 @@ def test_the_documented_examples(example: Any, model: Any, declared: dict[str, A
     ref = {"$ref": f"#/components/schemas/{model.__name__}"}
     jsonschema_rs.validate({**ref, "components": SPEC["components"]}, example)
     decoded = model.from_dict(example)
-    assert decoded == converter(model)(example)
+    assert decoded == read(model, json.dumps(example).encode())
     assert not getattr(decoded, "additional_properties", {})
     sent = json.loads(json.dumps(decoded.to_dict()).replace("+00:00", "Z"))
     assert sent == example

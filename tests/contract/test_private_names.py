@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from atomscale_target_materials import _network, _transport
+from atomscale_target_materials import _transport
 from atomscale_target_materials_api.api.target_materials import (
     add_target_material_layer,
     list_target_materials,
@@ -55,5 +55,5 @@ def test_what_httpcore_hides_counts_as_left_over() -> None:
 
 
 def test_what_anyio_hides_counts_as_unread() -> None:
-    stream = _network.AsyncStream(types.SimpleNamespace(get_extra_info=lambda _: None))
+    stream = _transport.AsyncStream(types.SimpleNamespace(get_extra_info=lambda _: None))
     assert stream.get_extra_info("is_readable") is True

@@ -4,6 +4,7 @@ Disabling one must break the rows that name it; an ordinary call still succeeds.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,15 +17,13 @@ import pytest
 from atomscale_target_materials import (
     _codec,
     _drivers,
-    _network,
     _operations,
-    _retry,
+    _steps,
     _transport,
     _wire,
 )
 from atomscale_target_materials import errors as _errors
-from atomscale_target_materials._secrets import Secret
-from atomscale_target_materials._settings import Settings
+from atomscale_target_materials._settings import Secret, Settings
 
 Disable = Callable[[pytest.MonkeyPatch], None]
 
@@ -45,8 +44,8 @@ def replacing(owner: Any, name: str, substitute: Any) -> Disable:
 
 
 def forget_converters() -> None:
-    _wire.converter.cache_clear()
-    _wire._fields.cache_clear()
+    _wire.reader.cache_clear()
+    _wire.fields_of.cache_clear()
 
 
 def uncached(disable: Disable) -> Disable:
@@ -77,17 +76,36 @@ def _follows(patch: pytest.MonkeyPatch) -> None:
 
 
 def _waits_for_any_pause(patch: pytest.MonkeyPatch) -> None:
-    pause = _retry.pause
+    pause = _steps.pause
     patch.setattr(
-        _retry,
+        _steps,
         "pause",
         lambda request, outcome, tries: pause(request, attrs.evolve(outcome, left=1e12), tries),
     )
 
 
-def _coerced(value: Any, kind: Any) -> Any:
-    value = int(value) if isinstance(value, bool) else value
-    return msgspec.convert(str(value) if kind is str else value, kind, strict=False)
+def reading(parse: Callable[[bytes], Any]) -> Disable:
+    """An answer is read as JSON of what `parse` makes of it."""
+    right = _codec.read
+
+    def read(hint: Any, content: bytes) -> Any:
+        return right(hint, msgspec.json.encode(parse(bytes(content))))
+
+    return replacing(_codec, "read", read)
+
+
+def _any_type(hint: Any, right: Callable[[Any], Any] = _wire._wire) -> tuple[Any, Any]:
+    wire, make = right(hint)
+    return wire if wire is msgspec.Raw or make is _wire._moment else Any, make
+
+
+def _lenient(body: bytes) -> Any:
+    return json.loads(re.sub(rb"\\ud[0-9a-f]{3}", b"?", body).decode(errors="replace"))
+
+
+def _any_number(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_codec, "read", lambda hint, content: _wire.reader(hint)(content))
+    patch.setattr(_codec, "ENCODER", json.JSONEncoder(default=_codec._plain))
 
 
 def _sent_whatever_is_written(limits: Any, _: bytes) -> None:
@@ -96,29 +114,29 @@ def _sent_whatever_is_written(limits: Any, _: bytes) -> None:
 
 MECHANISMS: dict[str, Mechanism] = {
     "deadline": Mechanism(
-        "_network.Limits.left",
+        "_transport.Limits.left",
         "every socket operation is granted what is left of the call's time, no more",
-        replacing(_network.Limits, "left", lambda _: 60.0),
+        replacing(_transport.Limits, "left", lambda _: 60.0),
     ),
     "record of what was sent": Mechanism(
-        "_network.Limits.sends",
+        "_transport.Limits.sends",
         "notes when a byte of the request may have left",
-        replacing(_network.Limits, "sends", lambda *_: None),
+        replacing(_transport.Limits, "sends", lambda *_: None),
     ),
     "tunnel is no request": Mechanism(
-        "_network.Limits.sends",
+        "_transport.Limits.sends",
         "what asks a proxy for a tunnel is not the request",
-        replacing(_network.Limits, "sends", _sent_whatever_is_written),
+        replacing(_transport.Limits, "sends", _sent_whatever_is_written),
     ),
     "retries": Mechanism(
-        "_retry.pause",
+        "_steps.pause",
         "what may be sent again is, after a pause",
-        replacing(_retry, "pause", lambda *_: None),
+        replacing(_steps, "pause", lambda *_: None),
     ),
     "no second write": Mechanism(
-        "_retry._may_repeat",
+        "_steps._may_repeat",
         "a write is sent again only if it never arrived or was refused with 429",
-        replacing(_retry, "_may_repeat", lambda *_: True),
+        replacing(_steps, "_may_repeat", lambda *_: True),
     ),
     "max_tries": Mechanism(
         "_operations.call",
@@ -126,12 +144,12 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(Settings, "max_tries", property(lambda _: 9, lambda *_: None)),
     ),
     "Retry-After": Mechanism(
-        "_retry.retry_after",
+        "_steps.retry_after",
         "reads what the server asks for",
-        replacing(_retry, "retry_after", lambda _: None),
+        replacing(_steps, "retry_after", lambda _: None),
     ),
     "pauses fit": Mechanism(
-        "_retry.pause",
+        "_steps.pause",
         "a pause that would outlast the call ends it at once",
         _waits_for_any_pause,
     ),
@@ -161,7 +179,7 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_codec, "clean", lambda text, _: text),
     ),
     "scrubber": Mechanism(
-        "_secrets.Secret.scrub",
+        "_settings.Secret.scrub",
         "takes secrets out of texts and bytes",
         lambda patch: (
             patch.setattr(Secret, "scrub", lambda _, text: text),
@@ -169,19 +187,19 @@ MECHANISMS: dict[str, Mechanism] = {
         )[0],
     ),
     "typed decoding": Mechanism(
-        "_wire.converter",
+        "_codec._hint_of",
         "each value must fit its type hint",
-        replacing(_codec, "converter", lambda _: lambda value: value),
+        replacing(_codec, "_hint_of", lambda _: Any),
     ),
     "strict types": Mechanism(
-        "_wire._checked",
-        "no value is turned into one of another type",
-        uncached(replacing(_wire, "_checked", _coerced)),
+        "_wire._wire",
+        "no value is taken for one of another type",
+        uncached(replacing(_wire, "_wire", _any_type)),
     ),
     "64 bits": Mechanism(
-        "_wire._OURS",
+        "_wire.TYPES",
         "an integer fits 64 bits",
-        uncached(lambda patch: patch.setitem(_wire._OURS, int, lambda x: _wire._checked(x, int))),
+        uncached(lambda patch: patch.setitem(_wire.TYPES, int, int)),
     ),
     "gzip is decoded": Mechanism(
         "_transport.Body",
@@ -189,16 +207,14 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_drivers, "Body", lambda _, limit: _transport.Body("", limit)),
     ),
     "finite numbers": Mechanism(
-        "_wire.finite",
+        "_codec.read, _codec.ENCODER",
         "a number fits a double",
-        replacing(_wire, "finite", lambda number: number),
+        _any_number,
     ),
     "strict JSON": Mechanism(
-        "msgspec.json.decode",
+        "_wire.reader",
         "the body is JSON as the standard has it, in UTF-8",
-        lambda patch: patch.setattr(
-            msgspec.json, "decode", lambda body: json.loads(bytes(body).decode(errors="replace"))
-        ),
+        reading(_lenient),
     ),
     "one family of errors": Mechanism(
         "_drivers.FAILURES",
@@ -206,9 +222,9 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_drivers, "FAILURES", ()),
     ),
     "limit on the wire": Mechanism(
-        "_network.Limits.received",
+        "_transport.Limits.received",
         "counts each byte that a try receives",
-        replacing(_network.Limits, "received", lambda _, data: data),
+        replacing(_transport.Limits, "received", lambda _, data: data),
     ),
     "limit of the body": Mechanism(
         "_transport.Body",

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
-from types import SimpleNamespace
+from types import GenericAlias, SimpleNamespace
 from typing import Any
 
 import attrs
@@ -36,6 +36,7 @@ from atomscale_target_materials import (
     ClientClosedError,
     ConfigurationError,
     UnprocessableEntityError,
+    _codec,
     _drivers,
     _operations,
     _settings,
@@ -44,8 +45,7 @@ from atomscale_target_materials import (
     stacks,
 )
 from atomscale_target_materials import client as _client
-from atomscale_target_materials._secrets import Secret
-from atomscale_target_materials._settings import Settings
+from atomscale_target_materials._settings import Secret, Settings
 from atomscale_target_materials._transport import AsyncTransport
 from atomscale_target_materials_api.api.target_materials import (
     add_target_material_layer,
@@ -94,8 +94,9 @@ def _environment_first(patch: pytest.MonkeyPatch) -> None:
 def _keeps_the_slash(patch: pytest.MonkeyPatch) -> None:
     resolve: Any = Settings.resolve
 
-    def resolved(key: Secret, base_url: Secret, **options: Any) -> Any:
-        return attrs.evolve(resolve(key, base_url, **options), base_url=base_url.reveal())
+    def resolved(key: Secret, base_url: Secret, *limits: Any, **options: Any) -> Any:
+        settings = resolve(key, base_url, *limits, **options)
+        return attrs.evolve(settings, base_url=base_url.reveal())
 
     patch.setattr(Settings, "resolve", resolved)
 
@@ -184,7 +185,7 @@ def _forgets_that_it_is_closed(patch: pytest.MonkeyPatch) -> None:
 
 
 def _catches_all(patch: pytest.MonkeyPatch) -> None:
-    right = _wire.fitting
+    right = _codec.fitting
 
     def fitting(*arguments: Any) -> Any:
         try:
@@ -193,6 +194,10 @@ def _catches_all(patch: pytest.MonkeyPatch) -> None:
             raise ValueError(str(error)) from None
 
     patch.setattr(stacks, "fitting", fitting)
+
+
+def _encodes_by(default: Callable[[Any], Any], **options: Any) -> Disable:
+    return replacing(_codec, "ENCODER", json.JSONEncoder(default=default, **options))
 
 
 class _NeverError(Exception):
@@ -214,19 +219,19 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_drivers, "NOT_SENT", ()),
     ),
     "plain text on loopback alone": Mechanism(
-        "_settings._is_loopback", "http is for loopback addresses and `localhost`",
-        replacing(_settings, "_is_loopback", lambda _: True),
+        "_settings.LOOPBACK", "http is for loopback addresses and `localhost`",
+        replacing(_settings, "LOOPBACK", ".*"),
     ),
     "pickles without the key": Mechanism(
         "client._Client.__reduce__", "a pickled client has settings, but no key",
         replacing(_client._Client, "__reduce__", _pickles_the_key),
     ),
     "secrets hide": Mechanism(
-        "_secrets.Secret.__repr__", "a secret shows itself only on request",
+        "_settings.Secret.__repr__", "a secret shows itself only on request",
         replacing(Secret, "__repr__", lambda secret: f"Secret({secret.reveal()!r})"),
     ),
     "secrets stay": Mechanism(
-        "_secrets.Secret.__reduce__", "a secret is never pickled",
+        "_settings.Secret.__reduce__", "a secret is never pickled",
         lambda patch: patch.delattr(Secret, "__reduce__"),
     ),
     "argument before environment": Mechanism(
@@ -281,28 +286,28 @@ MECHANISMS: dict[str, Mechanism] = {
         "_drivers._Driver", "knows that it is closed", _forgets_that_it_is_closed
     ),
     "numbers": Mechanism(
-        "_wire._plain_number",
+        "_codec._plain",
         "anything with __index__ is an int, any numbers.Real a number, nothing else is",
-        replacing(_wire, "_plain_number", _nearest),
+        _encodes_by(_nearest),
     ),
     "encodable texts": Mechanism(
-        "_wire._encodable", "a text is one that UTF-8 can encode",
-        replacing(_wire, "_encodable", lambda text: text),
+        "_codec._encoded", "a text is one that UTF-8 can encode",
+        replacing(_codec, "_encoded", lambda text: json.dumps(text).encode()),
     ),
     "bounds of the spec": Mechanism(
-        "_wire._bounded", "amounts and element symbols are those of the spec",
-        uncached(replacing(_wire, "_bounded", lambda convert, _: convert)),
+        "_wire._limited", "amounts and element symbols are those of the spec",
+        uncached(replacing(_wire, "_limited", lambda _, *kinds: GenericAlias(dict, kinds))),
     ),
     "keys are texts": Mechanism(
-        "_wire._key", "takes nothing but a str for an element symbol",
-        replacing(_wire, "_key", str),
+        "_codec.ENCODER", "takes nothing but a name for an element symbol",
+        _encodes_by(_codec._plain, skipkeys=True),
     ),
     "depth of arguments": Mechanism(
-        "_wire.fitting", "an argument that is nested too deeply is a ValueError",
-        lambda patch: patch.setattr(_wire, "RecursionError", _NeverError, raising=False),
+        "_codec.fitting", "an argument that is nested too deeply is a ValueError",
+        lambda patch: patch.setattr(_codec, "RecursionError", _NeverError, raising=False),
     ),
     "errors of others": Mechanism(
-        "_wire.fitting", "catches nothing but what it knows", _catches_all,
+        "_codec.fitting", "catches nothing but what it knows", _catches_all,
     ),
     "signatures": Mechanism(
         "client.Client.add_layer", "keywords alone, each by its name", _takes_any_arguments
@@ -1056,7 +1061,7 @@ ARGUMENTS = [
     NUMBER("an infinite amount", r"\.Ba: Expected a finite", amounts(INF, -INF, np.float32(INF))),
     NUMBER("an amount that is not a number", r"\.Ba: Expected a finite", amounts(float("nan"))),
     NUMBER("an amount beyond a double", r"\.Ba: .*range of a double", amounts(10**400)),
-    BOUND("a negative amount", r"\.Ba: Expected a number from 0 to", amounts(-1, -0.5)),
+    BOUND("a negative amount", r"\.Ba: Expected `(int|float)` >= 0", amounts(-1, -0.5)),
     BOUND("a symbol of no element", "is not one of the 118", symbols("Qq", "D", "BaO")),
     BOUND("a misspelt symbol", "is not one of the 118", symbols("ba", "BA", "Ba ", "")),
     argument(
@@ -1064,8 +1069,8 @@ ARGUMENTS = [
         [*ints(2**63), *ints(-(2**63) - 1)],
     ),
     argument(
-        "keys are texts", TypeError, "an object for a symbol", "Expected `str` as a key",
-        symbols(Element(), 56),
+        "keys are texts", TypeError, "an object for a symbol", "keys must be str",
+        symbols(Element(), ("Ba",)),
     ),
     misused(
         "a body that holds itself", "depth of arguments", "^body: nested too deeply",

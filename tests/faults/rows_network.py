@@ -38,8 +38,7 @@ from atomscale_target_materials import (
     RateLimitError,
     _codec,
     _drivers,
-    _network,
-    _retry,
+    _steps,
     _transport,
 )
 from atomscale_target_materials.errors import class_for_status
@@ -67,15 +66,15 @@ def _writes_in_one(patch: pytest.MonkeyPatch) -> None:
         for start in range(0, len(buffer), 16384):
             await stream._stream.write(buffer[start : start + 16384], float(timeout))
 
-    patch.setattr(_network, "WRITE_AT_ONCE", 10**9)
-    patch.setattr(_network.AsyncStream, "write", write)
+    patch.setattr(_transport, "WRITE_AT_ONCE", 10**9)
+    patch.setattr(_transport.AsyncStream, "write", write)
 
 
 def _one_address_after_the_other(patch: pytest.MonkeyPatch) -> None:
     def connect(_: Any, host: str, port: int, timeout: Any, **options: Any) -> Any:
-        return _network.Stream(httpcore.SyncBackend().connect_tcp(host, port, timeout, **options))
+        return _transport.Stream(httpcore.SyncBackend().connect_tcp(host, port, timeout, **options))
 
-    patch.setattr(_network.Backend, "connect_tcp", connect)
+    patch.setattr(_transport.Backend, "connect_tcp", connect)
     patient = functools.partial(anyio.connect_tcp, happy_eyeballs_delay=60)
     patch.setattr(anyio, "connect_tcp", patient)
 
@@ -94,8 +93,8 @@ def _waits_for_the_pool(patch: pytest.MonkeyPatch) -> None:
 def _connects_again(patch: pytest.MonkeyPatch) -> None:
     async def sleep(*_: Any) -> None: ...
 
-    patch.setattr(_network.Backend, "sleep", lambda *_: None, raising=False)
-    patch.setattr(_network.AsyncBackend, "sleep", sleep, raising=False)
+    patch.setattr(_transport.Backend, "sleep", lambda *_: None, raising=False)
+    patch.setattr(_transport.AsyncBackend, "sleep", sleep, raising=False)
     patch.setitem(_transport.POOL, "retries", 1)
 
 
@@ -112,7 +111,7 @@ def _is_never_readable(patch: pytest.MonkeyPatch) -> None:
     def info(stream: Any, name: str) -> Any:
         return False if name == "is_readable" else stream._stream.get_extra_info(name)
 
-    for kind in (_network.Stream, _network.AsyncStream):
+    for kind in (_transport.Stream, _transport.AsyncStream):
         patch.setattr(kind, "get_extra_info", info)
 
 
@@ -148,8 +147,8 @@ def _pooled(option: str, value: Any) -> Disable:
 
 
 def _without_bounds(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_retry, "FIRST_PAUSE", 1e4)
-    patch.setattr(_retry, "LONGEST_PAUSE", 1e4)
+    patch.setattr(_steps, "FIRST_PAUSE", 1e4)
+    patch.setattr(_steps, "LONGEST_PAUSE", 1e4)
 
 
 MECHANISMS: dict[str, Mechanism] = {
@@ -164,12 +163,12 @@ MECHANISMS: dict[str, Mechanism] = {
         _tries_end(lambda step: step.end and step.end + step.pause),
     ),
     "writes in pieces": Mechanism(
-        "_network.Stream.write",
+        "_transport.Stream.write",
         "the deadline holds for a whole request, not for each part that the socket takes",
         _writes_in_one,
     ),
     "addresses share": Mechanism(
-        "_network.Backend.connect_tcp",
+        "_transport.Backend.connect_tcp",
         "the addresses of a host share the time that is left",
         _one_address_after_the_other,
     ),
@@ -181,7 +180,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "nothing sent yet": Mechanism(
         "_transport._core",
         "until a byte of the request leaves, a failure has done nothing",
-        replacing(_network.Limits, "sent", property(lambda _: True, lambda *_: None)),
+        replacing(_transport.Limits, "sent", property(lambda _: True, lambda *_: None)),
     ),
     "certain refusals": Mechanism(
         "_codec.CERTAINLY_NOT_DONE",
@@ -192,27 +191,27 @@ MECHANISMS: dict[str, Mechanism] = {
         "_transport.POOL", "httpcore itself tries nothing again", _connects_again
     ),
     "passing statuses": Mechanism(
-        "_retry.PASSING_STATUSES",
+        "_steps.PASSING_STATUSES",
         "tells the statuses that may pass from those that last",
-        replacing(_retry, "PASSING_STATUSES", range(300, 1000)),
+        replacing(_steps, "PASSING_STATUSES", range(300, 1000)),
     ),
     "bounded pauses": Mechanism(
-        "_retry.pause",
+        "_steps.pause",
         "pauses grow up to 8 seconds",
         _without_bounds,
     ),
     "jitter": Mechanism(
-        "_retry.pause",
+        "_steps.pause",
         "pauses are drawn at random",
         replacing(_drivers, "random", SimpleNamespace(random=lambda: 0.5)),
     ),
     "garbage is no pause": Mechanism(
-        "_retry.retry_after",
+        "_steps.retry_after",
         "what is neither a number of seconds nor a date is ignored",
-        replacing(_retry, "retry_after", _reads_any_retry_after),
+        replacing(_steps, "retry_after", _reads_any_retry_after),
     ),
     "idle means silent": Mechanism(
-        "_network.Stream.get_extra_info",
+        "_transport.Stream.get_extra_info",
         "an idle connection on which something has come is not used again",
         _is_never_readable,
     ),

@@ -12,7 +12,7 @@ from atomscale_target_materials import (
     BadRequestError,
     ConflictError,
     LayerStack,
-    _ensure,
+    _operations,
 )
 from atomscale_target_materials._operations import add_layer
 
@@ -38,7 +38,7 @@ STACK = LayerStack.declare(layers=[{**INAS, "layer_id": number} for number in (1
 
 def _without_looking(settings: Any, layer: LayerStack, _: int) -> Any:
     answer = yield from add_layer(settings, layer.layers[0].row.to_dict())
-    return _ensure.EnsureResult("added", answer, None)
+    return _operations.EnsureResult("added", answer, None)
 
 
 def _unseen(_: Any, declared: LayerStack, __: int) -> Any:
@@ -50,36 +50,36 @@ def _believing(settings: Any, layer: LayerStack, sample_id: int) -> Any:
     try:
         yield from _without_looking(settings, layer, sample_id)
     except AtomscaleError:
-        return _ensure.EnsureResult("added", None, None)
+        return _operations.EnsureResult("added", None, None)
 
 
 def _without_fates(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_ensure, "tuple", lambda _: (), raising=False)
+    patch.setattr(_operations, "tuple", lambda _: (), raising=False)
 
 
 MECHANISMS = {
     "looking after a lost answer": Mechanism(
-        "_ensure._add",
+        "_operations._add_once",
         "after a lost answer, or a 409, the list tells whether the layer is there",
-        replacing(_ensure, "_add", _without_looking),
+        replacing(_operations, "_add_once", _without_looking),
     ),
     "looking before a write": Mechanism(
-        "_ensure._compare",
+        "_operations._compare",
         "what is there already is not sent",
-        replacing(_ensure, "_compare", _unseen),
+        replacing(_operations, "_compare", _unseen),
     ),
     "refusing what differs": Mechanism(
-        "_ensure._refuse",
+        "_operations._refuse",
         "another layer at the position is a ConflictError, never taken for the declared one",
-        replacing(_ensure, "_refuse", lambda *_, **__: None),
+        replacing(_operations, "_refuse", lambda *_, **__: None),
     ),
     "doubt stays": Mechanism(
-        "_ensure._add",
+        "_operations._add_once",
         "what the list does not show is never reported as added",
-        replacing(_ensure, "_add", _believing),
+        replacing(_operations, "_add_once", _believing),
     ),
     "fates": Mechanism(
-        "_ensure.ensure_stack",
+        "_operations.ensure_stack",
         "an error tells what became of each layer",
         _without_fates,
     ),

@@ -60,7 +60,7 @@ sys.stdin.read()
 WORKER = """
 import asyncio, contextlib, json, sys
 from atomscale_target_materials import *
-from atomscale_target_materials import _ensure, _retry
+from atomscale_target_materials import _operations, _steps
 from atomscale_target_materials.stacks import LayerStack
 
 exec(sys.argv[1])
@@ -555,24 +555,24 @@ def test_each_write_happens_exactly_once(tmp_path: Path, kind: Kind) -> None:
 
 SABOTAGE = {
     ("does not look first", "lenient"): """
-compare, layer, stack = _ensure._compare, _ensure.ensure_layer, _ensure.ensure_stack
+compare, layer, stack = _operations._compare, _operations.ensure_layer, _operations.ensure_stack
 def blind(settings, declared, sample_id):
-    _ensure._compare = compare
+    _operations._compare = compare
     return declared.diff(LayerStack.declare(layers=()))
     yield
 def blindly(flow):
     def begin(*arguments, **options):
-        _ensure._compare = blind
+        _operations._compare = blind
         return (yield from flow(*arguments, **options))
     return begin
-_ensure.ensure_layer, _ensure.ensure_stack = blindly(layer), blindly(stack)
+_operations.ensure_layer, _operations.ensure_stack = blindly(layer), blindly(stack)
 """,
     (
         "takes any layer for the one that is declared",
         "lenient",
-    ): "_ensure._refuse = lambda *_, **__: None",
+    ): "_operations._refuse = lambda *_, **__: None",
     ("posts again after a lost answer", "lenient"): """
-add = _ensure.add_layer
+add = _operations.add_layer
 def twice(*arguments):
     try:
         return (yield from add(*arguments))
@@ -580,41 +580,41 @@ def twice(*arguments):
         if not error.outcome_unknown:
             raise
     return (yield from add(*arguments))
-_ensure.add_layer = twice
+_operations.add_layer = twice
 """,
-    ("sends a write again as it does a read", "strict"): "_retry._may_repeat = lambda *_: True",
+    ("sends a write again as it does a read", "strict"): "_steps._may_repeat = lambda *_: True",
     ("believes that what was lost was done", "strict"): """
 def trusting(settings, declared, sample_id):
     layer, fields = None, {**declared.layers[0].row.to_dict(), "sample_id": sample_id}
     try:
-        layer = yield from _ensure.add_layer(settings, fields)
+        layer = yield from _operations.add_layer(settings, fields)
     except AtomscaleError as error:
         if not error.outcome_unknown:
             raise
-    return _ensure.EnsureResult("added", layer, None)
-_ensure._add = trusting
+    return _operations.EnsureResult("added", layer, None)
+_operations._add_once = trusting
 """,
     ("believes that what is not listed was not done", "strict"): """
-add = _ensure._add
+add = _operations._add_once
 def hopeful(*arguments):
     try:
         return (yield from add(*arguments))
     except AtomscaleError as error:
         error.outcome_unknown = False
         raise
-_ensure._add = hopeful
+_operations._add_once = hopeful
 """,
     ("does not look after a lost answer", "strict"): """
 def incurious(settings, declared, sample_id):
     fields = {**declared.layers[0].row.to_dict(), "sample_id": sample_id}
-    layer = yield from _ensure.add_layer(settings, fields)
-    return _ensure.EnsureResult("added", layer, None)
-_ensure._add = incurious
+    layer = yield from _operations.add_layer(settings, fields)
+    return _operations.EnsureResult("added", layer, None)
+_operations._add_once = incurious
 """,
     (
         "does not look after a 409",
         "strict",
-    ): "_ensure.ConflictError = type('Other', (ConflictError,), {})",
+    ): "_operations.ConflictError = type('Other', (ConflictError,), {})",
 }
 
 

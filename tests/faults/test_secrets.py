@@ -42,7 +42,7 @@ from atomscale_target_materials import (
     ClientClosedError,
     ConfigurationError,
 )
-from atomscale_target_materials._secrets import Secret
+from atomscale_target_materials._settings import Secret
 from atomscale_target_materials.sandbox import Sandbox
 
 from ..conftest import Caller
