@@ -12,7 +12,7 @@ REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env demo test lint-spec lint types unit faults wheel generate check-generated diff pull-request lock
+.PHONY: help env demo test lint-spec lint types unit faults bench bench-check wheel generate check-generated diff pull-request lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +42,13 @@ test: lint-spec check-generated lint types unit wheel  ## everything that CI che
 	fi
 	@touch $@
 
-lock: | env  ## new versions into dev.lock and demo.lock
+lock: | env  ## new versions into dev.lock, demo.lock and provider.lock
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --all-extras --group dev pyproject.toml -o dev.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --extra sandbox --extra yaml --group demo -c dev.lock pyproject.toml -o demo.lock
+	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --group pyproject.toml:provider -o provider.lock
 
 generate: build/generated.stamp  ## openapi.yaml -> generated/, whole or not at all
 
@@ -88,6 +90,19 @@ faults: | env  ## the fault table, promise by promise, into docs/reliability.md
 	@rm -f build/faults.xml
 	pytest tests/faults/test_table.py -n auto --no-cov -q --junitxml=build/faults.xml || true
 	@python -m tests.faults.page build/faults.xml
+
+bench: | env $(if $(filter 1,$(PROVIDER)),.venv-provider/ready)  ## beside the alternatives, into docs/benchmarks.md; FULL=1: all axes; PROVIDER=1: their SDK too
+	@python -m benchmarks $(if $(filter 1,$(FULL)),--setting full) $(if $(filter 1,$(PROVIDER)),--provider)
+
+bench-check: | env  ## instructions that decode, calls and import take, against benchmarks/budget.toml
+	@python -m benchmarks.counts
+
+.venv-provider/ready: provider.lock
+	@echo "making $(@D)"
+	@rm -rf $(@D)
+	@$(INTERPRETER) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
 
 wheel: | env  ## dist/, used alone in an empty environment
 	rm -rf dist

@@ -22,6 +22,7 @@ PAGES = [
         "SECURITY.md",
         "docs/reliability.md",
         "docs/writing-layers.md",
+        "docs/benchmarks.md",
     )
 ]
 
