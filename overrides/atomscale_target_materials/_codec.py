@@ -152,15 +152,19 @@ def _detail_of(outcome: Outcome) -> str:
         return ""
     try:
         content = msgspec.json.decode(outcome.content)
-        detail: Any = content.get("detail") if isinstance(content, dict) else None
+        detail = content.get("detail") if isinstance(content, dict) else None
         if isinstance(detail, str):
             return detail
-        with suppress(TypeError, KeyError):
+        if isinstance(detail, list) and detail and all(map(_is_fastapi, detail)):
             return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in detail)
         return msgspec.json.encode(content).decode()
     except (ValueError, RecursionError):
         text = bytes(outcome.content).decode(errors="replace").lstrip("\ufeff \t\r\n")
         return "" if text.startswith("<") else text
+
+
+def _is_fastapi(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("loc"), list) and "msg" in item
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from texts, and from what httpcore logs.
 """
 
 import html
+import ipaddress
 import logging
 import os
 import re
@@ -18,7 +19,6 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
-import msgspec
 
 from .errors import ConfigurationError
 
@@ -95,7 +95,6 @@ LIMITS: Any = {
 
 # Dotted labels of letters, digits, hyphens (underscores are seen too), or an IPv6 address.
 HOST = r"(?a)(?:(?!-)[\w-]{1,63}(?<!-)(?:\.|$))+|[0-9a-f:.]*:[0-9a-f:.]*"
-LOOPBACK = r"localhost|127(\.\d{1,3}){3}|::1"
 
 Faults = dict[str, bool]
 """What may be wrong with a setting, the first first, and whether it is."""
@@ -110,7 +109,8 @@ def _limit(settings: object, attribute: Any, value: Any) -> None:
     object.__setattr__(settings, attribute.name, attribute.type(value))
 
 
-class Proxy(msgspec.Struct, frozen=True):
+@attrs.frozen
+class Proxy:
     """What https requests are tunnelled through."""
 
     url: str
@@ -183,8 +183,7 @@ def _faults_of_key(key: str) -> Faults:
 def _faults_of_base_url(url: str) -> Faults:
     parts = _address(url)
     odd = bool(re.search(r"[^!-~]|\\", url))
-    local = re.fullmatch(LOOPBACK, parts.hostname or "")
-    plain = parts.scheme == "http" and not local
+    plain = parts.scheme == "http" and not _is_loopback(parts.hostname or "")
     faults = {
         "is empty": not url,
         "has white space, control or non-ASCII characters, or a backslash": odd,
@@ -242,3 +241,9 @@ def _proxy(base_url: SplitResult, key: Secret) -> tuple[Proxy | None, Secret]:
     basic = b64encode(b":".join(auth)).decode()
     secrets = {auth[1].decode(errors="surrogateescape"), given[1], basic}
     return Proxy(address, Secret(auth)), Secret(key.reveal(), *filter(None, secrets))
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

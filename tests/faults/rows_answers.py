@@ -468,6 +468,13 @@ REFUSALS = [
         "gives a detail of an odd shape",
         "reading of detail",
         Refusal(400, {"detail": [1, {"loc": "body"}]}, '{"detail":[1,{"loc":"body"}]}'),
+        Refusal(
+            400,
+            {"detail": [{"loc": "body", "msg": "no"}]},
+            '{"detail":[{"loc":"body","msg":"no"}]}',
+        ),
+        Refusal(400, {"detail": []}, '{"detail":[]}'),
+        Refusal(400, {"detail": {}}, '{"detail":{}}'),
         Refusal(400, {"detail": {"a": {"b": [None]}}}, '{"detail":{"a":{"b":[null]}}}'),
         Refusal(400, {"error": {"message": "no"}}, '{"error":{"message":"no"}}'),
         Refusal(400, ["no"], '["no"]'),

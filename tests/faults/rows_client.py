@@ -219,8 +219,8 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_drivers, "NOT_SENT", ()),
     ),
     "plain text on loopback alone": Mechanism(
-        "_settings.LOOPBACK", "http is for loopback addresses and `localhost`",
-        replacing(_settings, "LOOPBACK", ".*"),
+        "_settings._is_loopback", "http is for loopback addresses and `localhost`",
+        replacing(_settings, "_is_loopback", lambda _: True),
     ),
     "pickles without the key": Mechanism(
         "client._Client.__reduce__", "a pickled client has settings, but no key",
@@ -570,6 +570,7 @@ SECRETS = [
         "plain http to a name that looks like loopback",
         "http://localhost.evil.com:{port}",
         "http://127.0.0.1.evil.com:{port}",
+        "http://127.999.0.1:{port}",
     ),
     Fault(10, "a client is unpickled without a key", "pickles without the key", twin_without_a_key),
     Fault(10, "a client is unpickled with another key", "pickles without the key", twin_with_a_key),
