@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from . import fresh
 from .rows import SHAPES, body
-from .sampling import Results, Samples, cpu, rounds
+from .sampling import OURS, Results, Samples, cpu, rounds
 from .server import serving
-from .ways import DECODERS, LAYER, OURS, AsyncList, Calls, async_lists, sync_calls
+from .ways import DECODERS, LAYER, AsyncList, Calls, async_lists, sync_calls
 
 ROOT = Path(__file__).parents[1]
 PROVIDER = ROOT / ".venv-provider" / "bin" / "python"

@@ -4,9 +4,8 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .sampling import Results, Samples, Spread, exponent, ratio, spread
+from .sampling import OURS, Results, Samples, Spread, exponent, ratio, spread
 
-OURS = "this client"
 ALIKE = 0.05
 """Less than this apart counts as the same."""
 

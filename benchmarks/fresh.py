@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from .sampling import Samples, rounds
+from .sampling import OURS, Samples, rounds
 
 ROOT = Path(__file__).parents[1]
-OURS = "this client"
 PROGRAM = """
 import sys, time
 # Where click happens to be installed, httpx loads its command line: not in a plain install.

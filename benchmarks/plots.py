@@ -9,7 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .figures import BY_NAME, OURS, Axis, Figures
+from .figures import BY_NAME, Axis, Figures
+from .sampling import OURS
 
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 COLOURS = {

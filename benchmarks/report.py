@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .figures import AXES, OURS, PROVIDER, TARGETS, Axis, Figures, sentences
+from .figures import AXES, PROVIDER, TARGETS, Axis, Figures, sentences
 from .plots import draw
-from .sampling import Results
+from .sampling import OURS, Results
 
 ROOT = Path(__file__).parents[1]
 MARK = "<!-- From here on the page is made by `make bench`. -->\n"

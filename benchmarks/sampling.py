@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
+OURS = "this client"
 Samples = dict[str, list[float]]
 """Way -> what each round has measured."""
 Results = dict[str, dict[str, Samples]]

@@ -23,8 +23,8 @@ from atomscale_target_materials_api.api.target_materials import (
 from atomscale_target_materials_api.models import LayerCreate, TargetMaterial
 
 from . import server
+from .sampling import OURS
 
-OURS = "this client"
 LIST, ADD = "/target-materials/", "/target-materials/layers/"
 KEY = {"X-API-KEY": "key"}
 LAYER: dict[str, Any] = {

@@ -6,7 +6,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 Script = Callable[["Peer"], None]
@@ -98,12 +97,7 @@ class Server:
         self._giving_up.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._giving_up.cancel()
         self.stopping.set()
         with contextlib.suppress(OSError):

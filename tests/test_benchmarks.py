@@ -12,8 +12,8 @@ from benchmarks import __main__ as command
 from benchmarks import counts, report
 from benchmarks.figures import AXES, TARGETS, Figures, Target, judged, sentences
 from benchmarks.rows import SHAPES, body
-from benchmarks.sampling import Results, Spread, exponent, ratio, rounds, spread
-from benchmarks.ways import DECODERS, OURS
+from benchmarks.sampling import OURS, Results, Spread, exponent, ratio, rounds, spread
+from benchmarks.ways import DECODERS
 
 ROOT = Path(__file__).parents[1]
 

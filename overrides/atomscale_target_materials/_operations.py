@@ -141,9 +141,7 @@ def ensure_layer(settings: Settings, fields: Mapping[str, Any]) -> Flow[EnsureRe
     declared = LayerStack.declare(layers=[layer_create({**fields, "self": UNSET})])
     diff = yield from _compare(settings, declared, sample_id)
     _refuse(diff, settings, "Nothing was written.")
-    return (
-        (yield from _add_once(settings, declared, sample_id)) if diff else _found("present", diff)
-    )
+    return (yield from _post(settings, declared, sample_id)) if diff else _found("present", diff)
 
 
 def _compare(settings: Settings, declared: LayerStack, sample_id: int) -> Flow[StackDiff]:
@@ -165,7 +163,7 @@ def _refuse(diff: StackDiff, settings: Settings, told: str, *, unknown: bool = F
         raise ConflictError("\n".join([what, *lines, told.strip()]), outcome_unknown=unknown)
 
 
-def _add_once(settings: Settings, declared: LayerStack, sample_id: int) -> Flow[EnsureResult]:
+def _post(settings: Settings, declared: LayerStack, sample_id: int) -> Flow[EnsureResult]:
     """Posts the one layer, once. After a lost answer, or a 409, the list tells what came of it."""
     fields = {**declared.layers[0].row.to_dict(), "sample_id": sample_id}
     try:
@@ -203,7 +201,7 @@ def ensure_stack(
         for position, fate in fates.items():
             if fate.status == "not tried":
                 fates[position] = LayerStatus(fate.layer, "failed")
-                yield from _add_once(settings, LayerStack(layers=(fate.layer,)), sample_id)
+                yield from _post(settings, LayerStack(layers=(fate.layer,)), sample_id)
                 fates[position] = LayerStatus(fate.layer, "added")
             tell(fates[position])
     except AtomscaleError as error:

@@ -170,7 +170,6 @@ class _Model:
     def __init__(self, cls: Any) -> None:
         self._cls = cls
         self._known, self._rest = fields_of(cls)
-        self._names = dict.fromkeys(json_name for json_name, *_ in self._known)
         self._learned: list[str] = []
         self._misses = 0
 
@@ -181,17 +180,17 @@ class _Model:
             return self._by_field(_MEMBERS(content))
 
     def _by_field(self, members: dict[str, Any]) -> Any:
-        unknown = {name: each for name, each in members.items() if name not in self._names}
+        unknown = {name: each for name, each in members.items() if name not in self._known}
         if unknown and not self._rest:
-            odd, names = json.dumps(next(iter(unknown))), ", ".join(self._names)
+            odd, names = json.dumps(next(iter(unknown))), ", ".join(self._known)
             raise Mismatch(f"the field {odd} is unknown; there are {names}")
+        known = {name: members[name] for name in self._known if name in members}
         try:
-            known = {name: members[name] for name in self._names if name in members}
             model = self._fill(msgspec.json.encode(known))
         except ValueError as error:
-            for name, _, hint, _ in self._known:
-                if name in members:
-                    step(name, reader(hint), msgspec.json.encode(members[name]))
+            for json_name, value in known.items():
+                _, hint, _ = self._known[json_name]
+                step(json_name, reader(hint), msgspec.json.encode(value))
             raise _mismatch(error) from None
         if self._rest:
             if self._rest != dict[str, Any]:
@@ -207,12 +206,12 @@ class _Model:
     @cached_property
     def _fill(self) -> Read:
         """Copies each field from a msgspec Struct to the model; compiled, as attrs compiles."""
-        more = [(name, "", get_args(self._rest)[-1], False) for name in self._learned]
+        fields = self._known | {x: ("", get_args(self._rest)[-1], False) for x in self._learned}
         scope: dict[str, Any] = {"new": object.__new__, "cls": self._cls, "UNSET": UNSET}
         code = ["def fill(content):", "wire = decode(content)", "model = new(cls)"]
         code += ["rest = model.additional_properties = {}"] if self._rest else []
         wires, rename = [], {}
-        for number, (json_name, name, hint, required) in enumerate(self._known + more):
+        for number, (json_name, (name, hint, required)) in enumerate(fields.items()):
             wire, make = _wire(hint)
             make = partial(step, json_name, reader(hint)) if wire is Raw else make
             field = f"f{number}"
@@ -222,10 +221,9 @@ class _Model:
             fill = f"value = make_{field}(value)"
             if attrs.has(make):  # type: ignore[arg-type]
                 fill = f"made = new(make_{field}); made.additional_properties = value; value = made"
-            code += [f"value = wire.{field}"]
-            code += [f"if value is not UNSET and value is not None: {fill}"] if make else []
+            filled = [f"if value is not UNSET and value is not None: {fill}"] if make else []
             rest = f"if value is not UNSET: rest[name_{field}] = value"
-            code += [f"model.{name} = value" if name else rest]
+            code += [f"value = wire.{field}", *filled, f"model.{name} = value" if name else rest]
         options: Any = {"gc": False, "kw_only": True, "forbid_unknown_fields": True}
         wire = msgspec.defstruct("Wire", wires, rename=rename, **options)
         scope["decode"] = msgspec.json.Decoder(wire).decode
@@ -234,15 +232,15 @@ class _Model:
 
 
 @cache
-def fields_of(cls: Any) -> tuple[list[tuple[str, str, Any, bool]], Any]:
-    """Of each field JSON name, attribute, hint, and is it required; and the hint of the rest."""
+def fields_of(cls: Any) -> tuple[dict[str, tuple[str, Any, bool]], Any]:
+    """By JSON name each field's attribute, hint, and is it required; and the hint of the rest."""
     hints = get_type_hints(cls, localns=vars(models))
     rest = hints.pop("additional_properties", None)
-    known = []
+    known = {}
     # The JSON names stand only inside the generated `to_dict`: so that is asked.
     for json_name, value in cls(**{name: _Probe(name) for name in hints}).to_dict().items():
         name = str(value).strip("[']")  # of a list, what came out is ['name']
-        known.append((json_name, name, hints[name], Unset not in get_args(hints[name])))
+        known[json_name] = name, hints[name], Unset not in get_args(hints[name])
     return known, rest and _limited(cls, *get_args(rest))
 
 

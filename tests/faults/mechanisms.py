@@ -43,17 +43,17 @@ def replacing(owner: Any, name: str, substitute: Any) -> Disable:
     return lambda patch: patch.setattr(owner, name, substitute)
 
 
-def forget_converters() -> None:
+def forget_readers() -> None:
     _wire.reader.cache_clear()
     _wire.fields_of.cache_clear()
 
 
 def uncached(disable: Disable) -> Disable:
-    """For what the cached converters have captured."""
+    """For what the cached readers have captured."""
 
     def disabled(patch: pytest.MonkeyPatch) -> None:
         disable(patch)
-        forget_converters()
+        forget_readers()
 
     return disabled
 

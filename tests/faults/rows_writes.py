@@ -59,9 +59,9 @@ def _without_fates(patch: pytest.MonkeyPatch) -> None:
 
 MECHANISMS = {
     "looking after a lost answer": Mechanism(
-        "_operations._add_once",
+        "_operations._post",
         "after a lost answer, or a 409, the list tells whether the layer is there",
-        replacing(_operations, "_add_once", _without_looking),
+        replacing(_operations, "_post", _without_looking),
     ),
     "looking before a write": Mechanism(
         "_operations._compare",
@@ -74,9 +74,9 @@ MECHANISMS = {
         replacing(_operations, "_refuse", lambda *_, **__: None),
     ),
     "doubt stays": Mechanism(
-        "_operations._add_once",
+        "_operations._post",
         "what the list does not show is never reported as added",
-        replacing(_operations, "_add_once", _believing),
+        replacing(_operations, "_post", _believing),
     ),
     "fates": Mechanism(
         "_operations.ensure_stack",

@@ -16,7 +16,6 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
 import attrs
@@ -224,15 +223,10 @@ class World:
         self._serve()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._servers.close()
         self._workers.close()
-        self.proxy.__exit__(exc_type, exc_value, traceback)
+        self.proxy.__exit__(*raised)
 
 
 # What is drawn. Nothing depends on what came before: a run can be repeated.
@@ -592,24 +586,24 @@ def trusting(settings, declared, sample_id):
         if not error.outcome_unknown:
             raise
     return _operations.EnsureResult("added", layer, None)
-_operations._add_once = trusting
+_operations._post = trusting
 """,
     ("believes that what is not listed was not done", "strict"): """
-add = _operations._add_once
+add = _operations._post
 def hopeful(*arguments):
     try:
         return (yield from add(*arguments))
     except AtomscaleError as error:
         error.outcome_unknown = False
         raise
-_operations._add_once = hopeful
+_operations._post = hopeful
 """,
     ("does not look after a lost answer", "strict"): """
 def incurious(settings, declared, sample_id):
     fields = {**declared.layers[0].row.to_dict(), "sample_id": sample_id}
     layer = yield from _operations.add_layer(settings, fields)
     return _operations.EnsureResult("added", layer, None)
-_operations._add_once = incurious
+_operations._post = incurious
 """,
     (
         "does not look after a 409",

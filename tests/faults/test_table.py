@@ -8,7 +8,7 @@ import pytest
 from ..conftest import Caller
 from ..server import Server
 from .mechanisms import MECHANISMS as SHARED
-from .mechanisms import forget_converters
+from .mechanisms import forget_readers
 from .page import ALL, MARK, PAGE, TITLES, section
 from .rows import MECHANISMS, MODULES, ROWS
 from .table import CALLS, GOOD, Fault, answered
@@ -21,7 +21,7 @@ each_mechanism = pytest.mark.parametrize("name", MECHANISMS)
 def disabled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     yield lambda name: MECHANISMS[name].disable(monkeypatch)
     monkeypatch.undo()
-    forget_converters()
+    forget_readers()
 
 
 @pytest.mark.parametrize(
