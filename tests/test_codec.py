@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomscale_target_materials import _wire
 from atomscale_target_materials._codec import read
 from atomscale_target_materials._wire import MOST_LEARNED, Mismatch, reader
 from atomscale_target_materials_api.models import LayerCreate, TargetMaterial
@@ -37,8 +36,9 @@ def listed(*more: dict[str, Any]) -> list[TargetMaterial]:
 
 
 def learned() -> list[str]:
-    model: _wire._Model = reader(TargetMaterial)  # type: ignore[assignment]
-    return model._learned
+    read: Any = reader(TargetMaterial)
+    learned: list[str] = read.__self__._learned
+    return learned
 
 
 def test_unknown_fields_that_come_again_are_learned_and_kept() -> None:

@@ -9,11 +9,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache, cached_property, partial
 from importlib.resources import files
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
@@ -29,8 +28,10 @@ TYPES: dict[Any, Any] = {
     int: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
     # A whole number stays an int: 1 is not written back as 1.0.
     float: int | float,
-    datetime.datetime: str,
+    str: str,
+    Any: Any,
 }
+"""What msgspec reads for a hint, alone or in a map."""
 LEARNABLE = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
 MOST_LEARNED = 32
 NULLS = b"null", Raw(b"null")
@@ -47,34 +48,24 @@ class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers 
         """Is the type right, and the value not?"""
         return not re.search(", got `[^`]*`$|^the field|JSON form$|^keys", str(self))
 
-    def at(self, place: str | int) -> Self:
-        """The same, seen from one level further out."""
-        # As JSON: the form in which a secret is found when the message is scrubbed.
-        quoted = json.dumps(place, ensure_ascii=False, default=repr)
-        self.path = f"${f'.{place}' if str(place).isidentifier() else f'[{quoted}]'}{self.path[1:]}"
-        return self
-
-
-def _mismatch(error: Exception) -> Mismatch:
-    fault, _, path = str(error).partition(" - at `$")
-    fault = re.sub("Object missing required field `(.*)`", r"the field '\1' is missing", fault)
-    mismatch = Mismatch(fault)
-    mismatch.path = f"${path[:-1]}"
-    return mismatch
-
 
 @cache
 def reader(hint: Any) -> Read:
     """What reads JSON for a type hint of the generated code."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in UNIONS:
-        kinds = [kind for kind in args if kind not in (Unset, NoneType)] or [NoneType]
-        return partial(_one_of, [*map(reader, kinds)], NoneType in args)
+        return partial(_one_of, [*map(reader, _kinds(hint))], NoneType in args)
     if origin is list:
-        return partial(_list, _leaf(list[Raw]), reader(args[0]))
+        return _leaf(list[Raw], partial(_list, reader(args[0])))
     if origin is dict:
-        return partial(_dict, get_args(args[0]), _leaf(dict[str, Raw]), reader(args[1]))
-    return _Model(hint) if attrs.has(hint) else _leaf(*_wire(hint))
+        return _leaf(dict[str, Raw], partial(_dict, hint))
+    return _Model(hint).read if attrs.has(hint) else _leaf(*_wire(hint))
+
+
+def _kinds(hint: Any) -> list[Any]:
+    """What a union is of, but for null and Unset; of any other hint itself."""
+    kinds = get_args(hint) if get_origin(hint) in UNIONS else (hint,)
+    return [kind for kind in kinds if kind not in (NoneType, Unset)] or [NoneType]
 
 
 def _leaf(wire: Any, make: Read | None = None) -> Read:
@@ -83,53 +74,44 @@ def _leaf(wire: Any, make: Read | None = None) -> Read:
     def read(content: Any) -> Any:
         try:
             return make(decode(content)) if make else decode(content)
-        except ValueError as error:
-            if type(error) is msgspec.DecodeError:  # type: ignore[comparison-overlap]
-                raise  # It is no JSON at all: there is no place to tell.
-            raise _mismatch(error) from None
+        except (msgspec.ValidationError, UnicodeDecodeError) as error:
+            fault, _, path = str(error).partition(" - at `$")
+        mismatch = Mismatch(fault)
+        mismatch.path = f"${path[:-1]}"
+        raise mismatch
 
     return read
 
 
 def _wire(hint: Any) -> tuple[Any, Read | None]:
     """The type that msgspec reads, and what makes the value of that; Raw: it is read by level."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in UNIONS:
-        kinds = [_wire(kind) for kind in args if kind not in (Unset, NoneType)]
-        wires, makes = [wire for wire, _ in kinds], {make for _, make in kinds}
-        if Raw not in wires and (len(kinds) == 1 or makes <= {None}):
-            with suppress(TypeError):  # It takes not every union.
-                wire: Any = Union[*wires, *({NoneType} & {*args})]
-                msgspec.json.Decoder(wire)
-                return wire, next(iter(makes), None)
-    elif origin in (list, dict):
-        wire, make = _wire(args[-1])
-        if wire is not Raw and not make:
-            return origin[*args[:-1], wire], None
-    elif not attrs.has(hint):
-        return TYPES.get(hint, hint), _moment if hint is datetime.datetime else None
-    elif fields_of(hint)[1] and not fields_of(hint)[0]:
-        with suppress(RecursionError):  # It may hold itself.
-            wire, _ = _wire(fields_of(hint)[1])
-            return wire, None if wire is Raw else hint
-    return Raw, None
+    kind, *others = _kinds(hint)
+    wire = TYPES.get(kind, kind)
+    make: Any = None
+    if kind is datetime.datetime:
+        wire, make = str, _moment
+    elif attrs.has(kind):
+        known, rest = fields_of(kind)
+        key, member = get_args(rest) or (str, kind)
+        is_flat = not known and (member in TYPES or get_origin(member) is Annotated)
+        wire = dict[key, TYPES.get(member, member)] if is_flat else Raw  # type: ignore[misc, valid-type]
+        make = kind
+    if others or wire is Raw or get_origin(kind) in (list, dict):
+        return Raw, None
+    return Union[wire, *({NoneType} & {*get_args(hint)})], make
 
 
-def _list(members: Read, read_one: Read, content: Any) -> list[Any]:
-    values, rows = list[Any](), members(content)
-    try:
-        values.extend(map(read_one, rows))
-    except Mismatch as mismatch:
-        raise mismatch.at(len(values)) from None
-    return values
+def _list(read_one: Read, rows: list[Any]) -> list[Any]:
+    return [step(number, read_one, row) for number, row in enumerate(rows)]
 
 
-def _dict(names: Any, members: Read, read_one: Read, content: Any) -> dict[str, Any]:
-    found = members(content)
-    for name in [each for each in found if names and each not in names]:
+def _dict(hint: Any, members: dict[str, Any]) -> dict[str, Any]:
+    key, member = get_args(hint)
+    names = get_args(key)
+    for name in [each for each in members if names and each not in names]:
         few = f"one of the {len(names)} names {', '.join(names[:5])}, ..."
         raise Mismatch(f"{json.dumps(name)} is not {few}")
-    return {name: step(name, read_one, each) for name, each in found.items()}
+    return {name: step(name, reader(member), each) for name, each in members.items()}
 
 
 def step(place: str | int, read_one: Read, content: Any) -> Any:
@@ -137,7 +119,11 @@ def step(place: str | int, read_one: Read, content: Any) -> Any:
     try:
         return read_one(content)
     except Mismatch as mismatch:
-        raise mismatch.at(place) from None
+        # As JSON: the form in which a secret is found when the message is scrubbed.
+        quoted = json.dumps(place, ensure_ascii=False, default=repr)
+        place = f".{place}" if str(place).isidentifier() else f"[{quoted}]"
+        mismatch.path = f"${place}{mismatch.path[1:]}"
+        raise
 
 
 def _one_of(kinds: list[Read], nullable: bool, content: Any) -> Any:
@@ -160,7 +146,7 @@ def _moment(text: str) -> datetime.datetime:
     try:
         moment = datetime.datetime.fromisoformat(text.upper())
     except ValueError:  # Its text has the value in another form, in which no secret is found.
-        raise ValueError("Invalid ISO 8601 timestamp") from None
+        raise msgspec.ValidationError("Invalid ISO 8601 timestamp") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
@@ -173,29 +159,28 @@ class _Model:
         self._learned: list[str] = []
         self._misses = 0
 
-    def __call__(self, content: Any) -> Any:
+    def read(self, content: Any) -> Any:
+        """The model of a JSON object, or Mismatch."""
         try:
             return self._fill(content)
         except ValueError:
             return self._by_field(_MEMBERS(content))
 
     def _by_field(self, members: dict[str, Any]) -> Any:
+        known = {name: each for name, each in members.items() if name in self._known}
         unknown = {name: each for name, each in members.items() if name not in self._known}
         if unknown and not self._rest:
             odd, names = json.dumps(next(iter(unknown))), ", ".join(self._known)
             raise Mismatch(f"the field {odd} is unknown; there are {names}")
-        known = {name: members[name] for name in self._known if name in members}
         try:
             model = self._fill(msgspec.json.encode(known))
         except ValueError as error:
-            for json_name, value in known.items():
-                _, hint, _ = self._known[json_name]
-                step(json_name, reader(hint), msgspec.json.encode(value))
-            raise _mismatch(error) from None
+            for json_name, content in known.items():
+                step(json_name, reader(self._known[json_name][1]), content)
+            missing = "Object missing required field `(.*)`", r"the field '\1' is missing"
+            raise Mismatch(re.sub(*missing, str(error))) from None
         if self._rest:
-            if self._rest != dict[str, Any]:
-                unknown = reader(self._rest)(msgspec.json.encode(unknown))
-            model.additional_properties = unknown
+            model.additional_properties = _dict(self._rest, unknown)
             self._misses += 1
             # At the first miss, the second, the fourth, ...: so that learning never costs much.
             if self._misses & (self._misses - 1) == 0 and len(unknown) <= MOST_LEARNED:
@@ -255,6 +240,7 @@ def _limited(cls: Any, key: Any, member: Any) -> Any:
         most = math.floor(high) if high is not None and high < 2**63 else None
         whole = Annotated[int, Meta(ge=least, le=most)]
         member = whole if member is int else whole | Annotated[float, Meta(ge=low, le=high)]
+        member = Annotated[member, Meta()]  # So it is read as one.
     return dict[Literal[*names] if names else key, member]  # type: ignore[misc]
 
 
@@ -279,4 +265,4 @@ class _Probe(str):
         yield self
 
 
-_MEMBERS = _leaf(dict[str, Any])
+_MEMBERS = _leaf(dict[str, Raw])
