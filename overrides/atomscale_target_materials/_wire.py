@@ -75,10 +75,8 @@ def _leaf(wire: Any, make: Read | None = None) -> Read:
         try:
             return make(decode(content)) if make else decode(content)
         except (msgspec.ValidationError, UnicodeDecodeError) as error:
-            fault, _, path = str(error).partition(" - at `$")
-        mismatch = Mismatch(fault)
-        mismatch.path = f"${path[:-1]}"
-        raise mismatch
+            # Where in an unknown value it is, msgspec tells without the names.
+            raise Mismatch(str(error).partition(" - at `")[0]) from None
 
     return read
 

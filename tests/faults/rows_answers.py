@@ -761,7 +761,7 @@ SUCCESSES = [
             for number in (b"NaN", b"Infinity", b"-Infinity")
         ),
         Answer("out of range", member(b'"x": 1e400'), ".x"),
-        Answer("out of range", member(b'"x": {"y": [-1e400]}'), ".x[...][0]"),
+        Answer("out of range", member(b'"x": {"y": [-1e400]}'), ".x"),
     ),
     judged(
         "counts beyond a double",
