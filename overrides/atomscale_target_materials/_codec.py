@@ -41,10 +41,9 @@ def _hint_of(operation: ModuleType) -> Any:
     Error answers all have the one schema `Error`, which no success uses: so its type tells them.
     """
     hint = get_type_hints(operation._parse_response)["return"]  # noqa: SLF001 - a contract test guards it
-    kinds = [kind for kind in get_args(hint | None) if kind not in (Error, NoneType)]
-    # The generator writes Any for what it does not read: a 204.
-    kinds = [kind for kind in kinds if kind is not Any] or kinds
-    return Union[tuple(kinds) or NoneType]  # noqa: UP007 - of as many as there are
+    # The generator writes Any for what it does not read, too: a 204.
+    kinds = [kind for kind in get_args(hint | None) if kind not in (Any, Error, NoneType)]
+    return Union[tuple(kinds) or Any]  # noqa: UP007 - of as many as there are
 
 
 class _Response(msgspec.Struct, frozen=True):
@@ -187,18 +186,15 @@ ENCODER = json.JSONEncoder(default=_plain, allow_nan=False, **_OPTIONS)
 def _encoded(value: Any, levels: int = 9) -> bytes:
     try:
         return ENCODER.encode(value).encode()
-    except TypeError as error:
-        mismatch = Mismatch(str(error))
-    except UnicodeEncodeError:
-        mismatch = Mismatch("Expected text that UTF-8 can encode")
-    except (ValueError, OverflowError):
-        mismatch = Mismatch("Expected a finite number in the range of a double")
+    except (TypeError, ValueError, OverflowError) as error:
+        told = {TypeError: str(error), UnicodeEncodeError: "Expected text that UTF-8 can encode"}
+        fault = told.get(type(error), "Expected a finite number in the range of a double")
     if isinstance(value, list | tuple):
         value = dict(enumerate(value))
     # Not to the bottom: each level costs as much as the whole.
     for place, member in value.items() if levels and isinstance(value, Mapping) else ():
         step(place, partial(_encoded, levels=levels - 1), member)
-    raise mismatch
+    raise Mismatch(fault)
 
 
 def read(hint: Any, content: bytes | bytearray) -> Any:
