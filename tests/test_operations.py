@@ -124,7 +124,7 @@ def test_an_undocumented_success(caller: Caller, patch_note: types.ModuleType) -
 
 
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({}, TypeError, "missing a required .*'note'"),
+    ({}, TypeError, "missing 1 required .*'note'"),
     ({"note": "n", "body": BODY, "x": 1}, TypeError, "got an unexpected keyword argument 'x'"),
     ({"note": 5, "body": BODY}, TypeError, "note: Expected `str`, got `int`"),
     ({"note": "n", "body": BODY, "limit": "3"}, TypeError, "limit: Expected `int`, got `str`"),

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cache, partial
 from operator import index
 from types import ModuleType, NoneType
-from typing import Any, NoReturn, Union, get_args, get_type_hints
+from typing import Any, NoReturn, Union, get_args
 
 import msgspec
 
@@ -23,7 +23,7 @@ from atomscale_target_materials_api.models import Error
 
 from ._settings import Settings
 from ._steps import Outcome, Request, retry_after
-from ._wire import Mismatch, reader, step
+from ._wire import Mismatch, hints_of, reader, step
 from .errors import APIResponseValidationError, AtomscaleError, class_for_status
 
 CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
@@ -40,7 +40,7 @@ def _hint_of(operation: ModuleType) -> Any:
 
     Error answers all have the one schema `Error`, which no success uses: so its type tells them.
     """
-    hint = get_type_hints(operation._parse_response)["return"]  # noqa: SLF001 - a contract test guards it
+    hint = hints_of(operation._parse_response)["return"]  # noqa: SLF001 - a contract test guards it
     # The generator writes Any for what it does not read, too: a 204.
     kinds = [kind for kind in get_args(hint | None) if kind not in (Any, Error, NoneType)]
     return Union[tuple(kinds) or Any]  # noqa: UP007 - of as many as there are

@@ -7,18 +7,15 @@ answer was lost, or when the server says that it has such a layer.
 
 import inspect
 import logging
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
 from types import ModuleType
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 import attrs
 
 import atomscale_target_materials_api.api.target_materials.add_target_material_layer as _add
 import atomscale_target_materials_api.api.target_materials.list_target_materials as _list
-from atomscale_target_materials_api import models
 from atomscale_target_materials_api.models import Layer, TargetMaterial
 from atomscale_target_materials_api.types import UNSET
 
@@ -26,6 +23,7 @@ from . import _steps
 from ._codec import UNKNOWN, clean, decode, failure_of, fitting
 from ._settings import Settings
 from ._steps import Flow, Request, Send
+from ._wire import hints_of
 from .errors import AtomscaleError, ConflictError
 from .stacks import LayerStack, LayerStatus, StackDiff, TargetMaterials, layer_create
 
@@ -74,31 +72,23 @@ def request_of(operation: ModuleType, parameters: Mapping[str, Any]) -> Request:
     build = getattr(operation, "_get_kwargs", None)
     if build is None:
         raise TypeError(f"operation: use a module of the generated `api`, not {operation!r:.50}")
-    signature, parts_of_path, hints = _form_of(build)
-    signature.bind(**parameters)
-    arguments = dict(parameters)
+    hints, arguments = hints_of(build), dict(parameters)
     for name, value in parameters.items():
         if name != "body" and value is not UNSET:
-            _, arguments[name] = fitting(hints[name], value, name)
-        # These three would lead to another resource.
-        if name in parts_of_path and value in ("", ".", ".."):
-            raise ValueError(f"{name}: {value!r} cannot be a part of the path")
+            _, arguments[name] = fitting(hints.get(name, Any), value, name)
+            # These three would lead to another resource. The others are keywords alone.
+            if arguments[name] in ("", ".", "..") and name in inspect.getfullargspec(build).args:
+                raise ValueError(f"{name}: {value!r} cannot be a part of the path")
     options = _built(build, arguments, hints.get("body"))
     if "json" in options:
         options["content"], _ = fitting(hints["body"], options.pop("json"), "body")
     return Request(options.pop("method").upper(), options.pop("url"), options)
 
 
-@cache
-def _form_of(build: Callable[..., Any]) -> tuple[inspect.Signature, list[str], dict[str, Any]]:
-    parts_of_path = inspect.getfullargspec(build).args  # The others are keywords alone.
-    return inspect.signature(build), parts_of_path, get_type_hints(build, localns=vars(models))
-
-
 def _built(build: Callable[..., Any], arguments: dict[str, Any], body: Any) -> dict[str, Any]:
     with suppress(AttributeError):
         return build(**arguments)  # type: ignore[no-any-return]
-    wanted = re.sub(r"<class '|'>|[\w.]+\.", "", str(body))
+    wanted = getattr(body, "__name__", body)
     raise TypeError(f"body: Expected `{wanted}`, got `{type(arguments['body']).__name__}`")
 
 

@@ -215,9 +215,15 @@ class _Model:
 
 
 @cache
+def hints_of(generated: Any) -> dict[str, Any]:
+    """The type hints of a model, or of a function, of the generated code."""
+    return get_type_hints(generated, localns=vars(models))
+
+
+@cache
 def fields_of(cls: Any) -> tuple[dict[str, tuple[str, Any, bool]], Any]:
     """By JSON name each field's attribute, hint, and is it required; and the hint of the rest."""
-    hints = get_type_hints(cls, localns=vars(models))
+    hints = dict(hints_of(cls))
     rest = hints.pop("additional_properties", None)
     known = {}
     # The JSON names stand only inside the generated `to_dict`: so that is asked.
