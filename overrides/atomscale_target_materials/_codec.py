@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cache, partial
 from operator import index
 from types import ModuleType, NoneType
-from typing import Any, NoReturn, Union, get_args
+from typing import Any, Union, get_args
 
 import msgspec
 
@@ -47,16 +47,16 @@ def _hint_of(operation: ModuleType) -> Any:
 
 
 class _Response(msgspec.Struct, frozen=True):
-    """Stands for the response, and for a strict client, in the generated `_parse_response`."""
+    """Stands for the response, and for a strict client, in the generated `_parse_response`.
+
+    It has no `json`: what wants that is read by `read`.
+    """
 
     outcome: Outcome
     raise_on_unexpected_status: bool = True
     status_code = property(lambda self: self.outcome.status)
     content = property(lambda self: bytes(self.outcome.content))
     text = property(lambda self: self.content.decode())
-
-    def json(self) -> NoReturn:
-        raise NotImplementedError
 
 
 def failure_of(request: Request, outcome: Outcome, settings: Settings) -> AtomscaleError | None:
@@ -69,10 +69,8 @@ def failure_of(request: Request, outcome: Outcome, settings: Settings) -> Atomsc
     unknown = failure.sent and not request.is_safe
     through = f" through the proxy {settings.proxy.url}" if settings.proxy else ""
     told = f"{request} to {settings.base_url}{through} failed: {failure.reason}"
-    return failure.error(
-        f"{clean(told, settings)}." + (UNKNOWN if unknown else LATER if failure.sent else NOT_SENT),
-        outcome_unknown=unknown,
-    )
+    advice = UNKNOWN if unknown else LATER if failure.sent else NOT_SENT
+    return failure.error(f"{clean(told, settings)}.{advice}", outcome_unknown=unknown)
 
 
 def decode(request: Request, outcome: Outcome, operation: ModuleType, settings: Settings) -> Any:
@@ -98,7 +96,7 @@ def decode(request: Request, outcome: Outcome, operation: ModuleType, settings: 
 
 
 def _value_of(outcome: Outcome, operation: ModuleType) -> Any:
-    with suppress(NotImplementedError):
+    with suppress(AttributeError):
         response = _Response(outcome)
         return operation._parse_response(client=response, response=response)  # noqa: SLF001
     content_type = outcome.headers.get("content-type", "").partition(";")[0].strip()
@@ -113,10 +111,9 @@ def _refusal(request: Request, status: int, outcome: Outcome, settings: Settings
     detail = clean(_detail_of(outcome), settings)
     unknown = not request.is_safe and status not in CERTAINLY_NOT_DONE
     says = f": {detail}" if detail else ""
+    doubt = UNKNOWN if unknown else LATER if status >= 500 else ""
     return class_for_status(status)(
-        f"{request} answered {status}{says}."
-        + _advice(status, detail, outcome, settings)
-        + (UNKNOWN if unknown else LATER if status >= 500 else ""),
+        f"{request} answered {status}{says}.{_advice(status, detail, outcome, settings)}{doubt}",
         status_code=status,
         detail=detail or None,
         request_id=clean(outcome.headers.get("x-request-id", ""), settings) or None,
@@ -215,7 +212,7 @@ def fitting(hint: Any, value: Any, place: str) -> tuple[bytes, Any]:
     except Mismatch as mismatch:
         kind = ValueError if mismatch.is_value else TypeError
         place = (place + mismatch.path[1:]).lstrip(".")
-        message = f"{place}: {mismatch}" if place else str(mismatch)
+        fault = str(mismatch)
     except RecursionError:
-        kind, message = ValueError, f"{place or 'an argument'}: nested too deeply"
-    raise kind(message)
+        kind, fault = ValueError, "nested too deeply"
+    raise kind(f"{place}: {fault}" if place else fault)

@@ -142,8 +142,7 @@ def _compare(settings: Settings, declared: LayerStack, sample_id: int) -> Flow[S
 
 
 def _found(status: Literal["added", "present"], diff: StackDiff) -> EnsureResult:
-    row: Any = diff.present[0].actual[0].row
-    return EnsureResult(status, None, row)
+    return EnsureResult(status, None, diff.present[0].actual[0].row)  # type: ignore[arg-type]
 
 
 def _refuse(diff: StackDiff, settings: Settings, told: str, *, unknown: bool = False) -> None:

@@ -34,7 +34,9 @@ TYPES: dict[Any, Any] = {
 """What msgspec reads for a hint, alone or in a map."""
 LEARNABLE = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
 MOST_LEARNED = 32
-NULLS = b"null", Raw(b"null")
+
+hints_of = cache(partial(get_type_hints, localns=vars(models)))
+"""The type hints of a model, or of a function, of the generated code."""
 
 
 class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers turn it into their own errors
@@ -125,7 +127,7 @@ def step(place: str | int, read_one: Read, content: Any) -> Any:
 
 
 def _one_of(kinds: list[Read], nullable: bool, content: Any) -> Any:
-    if nullable and content in NULLS:
+    if nullable and content in (b"null", Raw(b"null")):
         return None
     fits, mismatches = [], []
     for read_one in kinds:
@@ -215,12 +217,6 @@ class _Model:
 
 
 @cache
-def hints_of(generated: Any) -> dict[str, Any]:
-    """The type hints of a model, or of a function, of the generated code."""
-    return get_type_hints(generated, localns=vars(models))
-
-
-@cache
 def fields_of(cls: Any) -> tuple[dict[str, tuple[str, Any, bool]], Any]:
     """By JSON name each field's attribute, hint, and is it required; and the hint of the rest."""
     hints = dict(hints_of(cls))
@@ -243,8 +239,9 @@ def _limited(cls: Any, key: Any, member: Any) -> Any:
         least = math.ceil(low) if low is not None and low >= -(2**63) else None
         most = math.floor(high) if high is not None and high < 2**63 else None
         whole = Annotated[int, Meta(ge=least, le=most)]
-        member = whole if member is int else whole | Annotated[float, Meta(ge=low, le=high)]
-        member = Annotated[member, Meta()]  # So it is read as one.
+        real = Annotated[float, Meta(ge=low, le=high)]
+        # Annotated once more, so that both are read as one.
+        member = whole if member is int else Annotated[whole | real, Meta()]
     return dict[Literal[*names] if names else key, member]  # type: ignore[misc]
 
 
