@@ -51,7 +51,9 @@ components:
         moments: {type: array, items: {type: string, format: date-time}}
         key: {type: string, format: uuid}
         grid: {type: array, items: {type: array, items: {type: integer}}}
+        spectrum: {type: array, items: {type: number}}
         amounts: {type: object, additionalProperties: {type: number}}
+        dates: {type: object, additionalProperties: {type: string, format: date-time}}
         child: {$ref: "#/components/schemas/Wide"}
         children: {type: array, items: {$ref: "#/components/schemas/Wide"}}
         closed: {$ref: "#/components/schemas/Closed"}
@@ -120,7 +122,9 @@ FULL = {
     "moments": ["2024-01-15T11:00:00+01:00"],
     "key": "12345678-1234-5678-1234-567812345678",
     "grid": [[1, 2], [], [2**63 - 1, -(2**63)]],
+    "spectrum": [1, 0.5],
     "amounts": {"Ba": 1, "O": 0.5},
+    "dates": {"grown": "2024-01-15T11:00:00+00:00"},
     "child": {**LEAST, "children": [{**LEAST, "deep": None}]},
     "closed": {"size": 1e308},
     "pet": {"name": "Tom", "lives": 9},
@@ -185,6 +189,8 @@ WRONG_TYPES: list[tuple[str, Any, str, str]] = [
     ("day", 20240101, "$.day", "Expected `date`, got `int`"),
     ("grid", [[1], [1, "x"]], "$.grid[1][1]", "Expected `int`, got `str`"),
     ("grid", {}, "$.grid", "Expected `array`, got `object`"),
+    ("spectrum", [1, None], "$.spectrum[1]", "Expected `int | float`, got `null`"),
+    ("dates", {"grown": 5}, "$.dates.grown", "Expected `str`, got `int`"),
     ("amounts", [], "$.amounts", "Expected `object`, got `array`"),
     ("amounts", {"Ba_2": "1"}, "$.amounts.Ba_2", "Expected `int | float`, got `str`"),
     ("amounts", {"a b": True}, '$.amounts["a b"]', "Expected `int | float`, got `bool`"),
@@ -210,6 +216,7 @@ WRONG_VALUES: list[tuple[str, Any, str, str]] = [
     ("colour", "green", "$.colour", "Invalid enum value 'green'"),
     ("kind", "narrow", "$.kind", "Invalid enum value 'narrow'"),
     ("day", "2024-13-01", "$.day", "Invalid RFC3339 encoded date"),
+    ("dates", {"grown": "x"}, "$.dates.grown", "Invalid ISO 8601 timestamp"),
     ("moments", ["x"], "$.moments[0]", "Invalid ISO 8601 timestamp"),
     ("key", "no", "$.key", "Invalid UUID"),
     ("amounts", {"Ba": math.inf}, "$.amounts.Ba", FINITE),

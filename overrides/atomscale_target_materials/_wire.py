@@ -31,7 +31,7 @@ TYPES: dict[Any, Any] = {
     str: str,
     Any: Any,
 }
-"""What msgspec reads for a hint, alone or in a map."""
+"""What msgspec reads for a hint, alone or in a list or a map."""
 LEARNABLE = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
 MOST_LEARNED = 32
 
@@ -86,18 +86,17 @@ def _leaf(wire: Any, make: Read | None = None) -> Read:
 def _wire(hint: Any) -> tuple[Any, Read | None]:
     """The type that msgspec reads, and what makes the value of that; Raw: it is read by level."""
     kind, *others = _kinds(hint)
-    wire = TYPES.get(kind, kind)
-    make: Any = None
-    if kind is datetime.datetime:
-        wire, make = str, _moment
-    elif attrs.has(kind):
-        known, rest = fields_of(kind)
-        key, member = get_args(rest) or (str, kind)
+    is_model, is_moment = attrs.has(kind), kind is datetime.datetime
+    wire = str if is_moment else TYPES.get(kind, kind)
+    if is_model or get_origin(kind) in (list, dict):
+        # A model without fields of its own is a map.
+        known, whole = fields_of(kind) if is_model else ({}, kind)
+        *key, member = get_args(whole) or [kind]
         is_flat = not known and (member in TYPES or get_origin(member) is Annotated)
-        wire = dict[key, TYPES.get(member, member)] if is_flat else Raw  # type: ignore[misc, valid-type]
-        make = kind
-    if others or wire is Raw or get_origin(kind) in (list, dict):
+        wire = get_origin(whole)[*key, TYPES.get(member, member)] if is_flat else Raw
+    if others or wire is Raw:
         return Raw, None
+    make: Any = _moment if is_moment else kind if is_model else None
     return Union[wire, *({NoneType} & {*get_args(hint)})], make
 
 
