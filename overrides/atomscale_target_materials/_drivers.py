@@ -9,10 +9,11 @@ import random
 import ssl
 import sys
 import time
-from contextlib import aclosing, closing
+from contextlib import closing
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import httpcore
 import httpx
@@ -30,6 +31,8 @@ FAILURES = *TIMEOUTS, *BROKEN, OSError, Unreadable
 # Of an answer that is refused anyway no more is read: its first words tell why.
 LARGEST_ERROR = 1024 * 1024
 WIRE_OVERHEAD = 1024 * 1024
+# Requests of an event loop; more wait in order. In httpcore's pool that would cost more than they.
+AT_ONCE = 64
 USER_AGENT = f"atomscale-target-materials/{version('atomscale-target-materials')}"
 ACCEPT = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
 # To parse one costs as much as all else here, and a client asks for the same few.
@@ -56,9 +59,7 @@ def _http_request(step: Send, limits: Limits) -> httpx.Request:
 class _Exchange:
     """What is learned of one answer while it comes in; what goes wrong inside becomes a failure."""
 
-    def __init__(self, step: Send, *, closed: bool) -> None:
-        if closed:
-            raise ClientClosedError("the client is closed: make a new one")
+    def __init__(self, step: Send) -> None:
         self.settings = step.settings
         # Twice: the frames of small chunks may be as large as what is in them.
         end = step.end or time.monotonic() + step.settings.timeout
@@ -140,8 +141,13 @@ class _Driver:
         if not isinstance(transport, self.kind):
             needed = f"an httpx.{self.kind.__name__} is needed"
             raise TypeError(f"transport: {needed}, got {type(transport)}")
-        self._transport = transport
-        self._closed = False
+        self._given, self._closed = transport, False
+
+    @property
+    def _transport(self) -> Any:
+        if self._closed:
+            raise ClientClosedError("the client is closed: make a new one")
+        return self._given
 
     async def run(self, flow: Flow[T]) -> T:
         """Carries out what `flow` yields, and returns what it returns."""
@@ -176,7 +182,7 @@ class Driver(_Driver):
     async def _send(self, step: Send) -> Outcome:
         if step.pause:
             self._sleep(step.pause)
-        with _Exchange(step, closed=self._closed) as exchange:
+        with _Exchange(step) as exchange:
             response = self._transport.handle_request(exchange.request)
             with closing(response.stream):
                 exchange.begin(response)
@@ -188,7 +194,7 @@ class Driver(_Driver):
     def close(self) -> None:
         """Closes the connections, for good."""
         self._closed = True
-        self._transport.close()
+        self._given.close()
 
 
 class AsyncDriver(_Driver):
@@ -197,19 +203,35 @@ class AsyncDriver(_Driver):
     kind = httpx.AsyncBaseTransport
     _sleep: Any = staticmethod(asyncio.sleep)
 
+    def __init__(self, transport: Any) -> None:
+        super().__init__(transport)
+        self._turns: Any = WeakKeyDictionary()
+
     async def _send(self, step: Send) -> Outcome:
         if step.pause:
             await self._sleep(step.pause)
-        with _Exchange(step, closed=self._closed) as exchange:
-            response = await self._transport.handle_async_request(exchange.request)
-            async with aclosing(response.stream):
-                exchange.begin(response)
-                async for chunk in response.stream:
-                    exchange.body.feed(chunk)
-                exchange.end(response)
+        with _Exchange(step) as exchange:
+            turns = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+            try:
+                async with asyncio.timeout(exchange.limits.grant()):
+                    await turns.acquire()
+            except TimeoutError:
+                raise httpx.PoolTimeout("too many requests at once") from None
+            try:
+                response = await self._transport.handle_async_request(exchange.request)
+                try:
+                    exchange.begin(response)
+                    async for chunk in response.stream:
+                        exchange.body.feed(chunk)
+                    exchange.end(response)
+                finally:
+                    # A cancellation here would leave the connection in use for ever.
+                    await asyncio.shield(response.stream.aclose())
+            finally:
+                turns.release()
         return exchange.outcome()
 
     async def aclose(self) -> None:
         """As `Driver.close`, awaited."""
         self._closed = True
-        await self._transport.aclose()
+        await self._given.aclose()

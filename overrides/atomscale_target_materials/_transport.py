@@ -15,6 +15,7 @@ import zlib
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import Any
 
 import httpcore
@@ -25,8 +26,9 @@ from .errors import ConfigurationError
 
 # Seconds of the last: after a longer idle time the server may have dropped a connection, which a
 # write cannot find out safely. So few are idle, and those that are need no limit of their own.
-POOL = {"max_connections": 64, "keepalive_expiry": 1.0}
+POOL = {"max_connections": 100, "keepalive_expiry": 1.0}
 INFLATE_AT_ONCE, WRITE_AT_ONCE = 64 * 1024, 16 * 1024
+TURNS = count()
 
 
 class Unreadable(Exception):  # noqa: N818 - it never leaves the package: the driver makes a Failure of it
@@ -251,10 +253,25 @@ def _answer(response: Any) -> httpx.Response:
     return httpx.Response(response.status, headers=response.headers, **rest)
 
 
+def _free(pool: Any) -> Any:
+    """An idle connection, past the pool's queue, which costs more than the rest; else the pool.
+
+    Whoever goes past it wakes nobody who waits in it: so nobody does when it is full. And what has
+    expired is closed by the pool alone.
+    """
+    idle = [each for each in pool.connections if each.is_available()]
+    if not idle or len(pool.connections) >= POOL["max_connections"]:
+        return pool
+    # In turn: an awaited one is not busy at once, and none expires unseen.
+    free = idle[next(TURNS) % len(idle)]
+    return pool if free.has_expired() else free
+
+
 def settle(response: Any) -> None:
     """When an answer of ours is complete: what is left over would be taken for the next one."""
     try:
-        left_over, _ = response.stream._stream._connection._h11_state.trailing_data  # noqa: SLF001 - guarded
+        stream = getattr(response.stream, "_stream", response.stream)
+        left_over, _ = stream._connection._h11_state.trailing_data  # noqa: SLF001 - guarded
     except AttributeError:
         left_over = b"unknown"
     if left_over:
@@ -282,7 +299,10 @@ class Transport(httpx.BaseTransport):
         pid = os.getpid()
         # Of threads that make one at the same time all use the same.
         pool = self._pools.get(pid) or self._pools.setdefault(pid, self._new_pool())
-        return _answer(pool.handle_request(_core(request)))
+        core = _core(request)
+        with suppress(httpcore.ConnectionNotAvailable):
+            return _answer(_free(pool).handle_request(core))
+        return _answer(pool.handle_request(core))
 
     def close(self) -> None:
         """Closes the connections of this process."""
@@ -301,7 +321,10 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `Transport.handle_request`."""
         pool = await self._pool_of(asyncio.get_running_loop())
-        return _answer(await pool.handle_async_request(_core(request)))
+        core = _core(request)
+        with suppress(httpcore.ConnectionNotAvailable):
+            return _answer(await _free(pool).handle_async_request(core))
+        return _answer(await pool.handle_async_request(core))
 
     async def _pool_of(self, loop: asyncio.AbstractEventLoop) -> Any:
         # A list: the loops of other threads come and go meanwhile.
