@@ -1,5 +1,4 @@
 import ast
-import importlib.metadata
 import io
 import json
 import re
@@ -250,8 +249,9 @@ def test_an_unknown_name_is_an_attribute_error(name: str) -> None:
 
 
 def test_the_version_is_the_distributions() -> None:
-    version = importlib.metadata.version("atomscale-target-materials")
-    assert atomscale_target_materials.__version__ == version
+    command = [sys.executable, "-m", "hatchling", "metadata", "version"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == atomscale_target_materials.__version__
 
 
 @each_module

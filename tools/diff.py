@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from spec_changes import spec_changes
 from spec_document import Invalid, Spec
 
 SPEC = "openapi.yaml"
+VERSION = "overrides/atomscale_target_materials/__init__.py"
 ROOT = Path(__file__).resolve().parents[1]
 BUMPS = {"breaking": "major", "additive": "minor", "other": "patch"}
 
@@ -157,15 +157,15 @@ def _plain(name: str) -> str:
 
 
 def version_fault(base: str) -> str | None:
-    """Why the version in pyproject.toml does not say that users break; None when it does."""
-    was = version_of(git("show", f"{base}:./pyproject.toml"), f" at {base}")
-    now = version_of((ROOT / "pyproject.toml").read_bytes(), "")
+    """Why the version does not say that users break; None when it does."""
+    was = version_of(git("show", f"{base}:./{VERSION}"), f" at {base}")
+    now = version_of((ROOT / VERSION).read_bytes(), "")
     major, minor = breaking_version(was)
     if now >= (major, minor):
         return None
     return (
         f"make diff: users break, so version {major}.{minor}.0 would do; "
-        f"pyproject.toml says {now[0]}.{now[1]}, at {base} it was {was[0]}.{was[1]}"
+        f"it is {now[0]}.{now[1]}, at {base} it was {was[0]}.{was[1]}"
     )
 
 
@@ -175,14 +175,12 @@ def breaking_version(was: tuple[int, int]) -> tuple[int, int]:
     return (major + 1, 0) if major else (0, minor + 1)
 
 
-def version_of(pyproject: bytes, place: str) -> tuple[int, int]:
-    """The major and the minor part of a project's version."""
-    try:
-        version = tomllib.loads(pyproject.decode())["project"]["version"]
-        major, minor, *_ = map(int, re.findall(r"\d+", f"{version}.0"))
-    except (KeyError, ValueError) as error:
-        raise Refusal(f"pyproject.toml{place} has no version that can be read: {error}") from None
-    return major, minor
+def version_of(module: bytes, place: str) -> tuple[int, int]:
+    """The major and the minor part of a package's version."""
+    found = re.search(rb'(?m)^__version__ = "(\d+)(?:\.(\d+))?', module)
+    if not found:
+        raise Refusal(f"{VERSION}{place} has no version that can be read")
+    return int(found[1]), int(found[2] or 0)
 
 
 if __name__ == "__main__":

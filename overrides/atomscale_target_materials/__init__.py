@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .errors import *
     from .stacks import LayerStack, LayerStatus, StackDiff, StackLayer, TargetMaterials
 
-    __version__: str
+__version__ = "0.1.0"
 
 # Where the names below are looked for, the cheapest module first.
 _HOMES = (".errors", ".stacks", "atomscale_target_materials_api.models", ".client")
@@ -39,8 +39,6 @@ __all__ = [
 if not TYPE_CHECKING:  # pragma: no branch - or a misspelt name would pass as Any
 
     def __getattr__(name: str) -> Any:
-        if name == "__version__":
-            return import_module("importlib.metadata").version("atomscale-target-materials")
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         modules = (import_module(home, __name__) for home in _HOMES)
@@ -48,4 +46,4 @@ if not TYPE_CHECKING:  # pragma: no branch - or a misspelt name would pass as An
         return globals().setdefault(name, found)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__, "__version__"})
+        return sorted({*globals(), *__all__})

@@ -11,13 +11,13 @@ import sys
 import time
 from contextlib import closing
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 import httpcore
 import httpx
 
+from . import __version__
 from ._steps import Failure, Flow, Outcome, Send, T
 from ._transport import Body, Limits, Unreadable, settle
 from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError, ClientClosedError
@@ -33,7 +33,7 @@ LARGEST_ERROR = 1024 * 1024
 WIRE_OVERHEAD = 1024 * 1024
 # Requests of an event loop; more wait in order. In httpcore's pool that would cost more than they.
 AT_ONCE = 64
-USER_AGENT = f"atomscale-target-materials/{version('atomscale-target-materials')}"
+USER_AGENT = f"atomscale-target-materials/{__version__}"
 ACCEPT = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
 # To parse one costs as much as all else here, and a client asks for the same few.
 _url = lru_cache(maxsize=128)(httpx.URL)

@@ -428,9 +428,9 @@ class Copy:
         path.write_text(text.replace(old, new, 1), "utf-8")
 
     def version(self, version: str) -> None:
-        path = self.home / "pyproject.toml"
+        path = self.home / diff.VERSION
         text = path.read_text("utf-8")
-        path.write_text(re.sub(r'(?m)^version = ".*"', f'version = "{version}"', text), "utf-8")
+        path.write_text(re.sub(r'(?m)^(__version__) = ".*"', rf'\1 = "{version}"', text), "utf-8")
 
     def diff(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error", "tools/diff.py", *words]
@@ -513,8 +513,7 @@ def test_strict_wants_a_version_that_says_so(copy: Copy) -> None:
     assert done.returncode == 1
     assert done.stdout.endswith("version bump: major\n")
     assert done.stderr == (
-        "make diff: users break, so version 0.4.0 would do; "
-        "pyproject.toml says 0.3, at HEAD it was 0.3\n"
+        "make diff: users break, so version 0.4.0 would do; it is 0.3, at HEAD it was 0.3\n"
     )
     copy.version("0.4.0")
     done = copy.diff("HEAD", "--strict")
@@ -532,12 +531,14 @@ def test_which_version_may_break(was: tuple[int, int], wanted: tuple[int, int]) 
     ("version", "parts"), [("1.2.3", (1, 2)), ("0.10.0rc1", (0, 10)), ("2", (2, 0))]
 )
 def test_versions_are_read(version: str, parts: tuple[int, int]) -> None:
-    assert diff.version_of(f'[project]\nversion = "{version}"'.encode(), "") == parts
+    assert diff.version_of(f'"A module."\n\n__version__ = "{version}"\n'.encode(), "") == parts
 
 
-@pytest.mark.parametrize("text", ["", "[project]", '[project]\nversion = "next"', "["])
+@pytest.mark.parametrize(
+    "text", ["", "__version__: str", '__version__ = "next"', ' __version__ = "1"']
+)
 def test_versions_that_cannot_be_read(text: str) -> None:
-    message = r"^pyproject.toml at HEAD has no version that can be read: "
+    message = f"^{diff.VERSION} at HEAD has no version that can be read$"
     with pytest.raises(diff.Refusal, match=message):
         diff.version_of(text.encode(), " at HEAD")
 

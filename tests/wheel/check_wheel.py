@@ -22,7 +22,7 @@ NEEDED = {
     "atomscale_target_materials_api/py.typed",
 }
 USE = """
-import asyncio, importlib.util, sys
+import asyncio, importlib.metadata, importlib.util, sys
 import atomscale_target_materials as package
 assert "httpx" not in sys.modules, "importing the package imported httpx"
 assert "site-packages" in package.__file__, package.__file__
@@ -47,6 +47,7 @@ except ImportError as error:
     assert "atomscale-target-materials[sandbox]" in str(error), error
 else:
     raise AssertionError("the sandbox works without its extra")
+assert package.__version__ == importlib.metadata.version("atomscale-target-materials")
 print("wheel:", package.__version__, "on Python", sys.version.split()[0], "works")
 """
 
