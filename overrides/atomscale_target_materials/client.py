@@ -6,11 +6,12 @@ import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial, wraps
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 import attrs
 import httpx
 
+from atomscale_target_materials_api.models import ElementDict, ElementDictCreate, Layer
 from atomscale_target_materials_api.types import UNSET, Unset
 
 from . import _operations
@@ -21,16 +22,9 @@ from ._steps import T
 from ._transport import AsyncTransport, Transport, ssl_context_for
 from .stacks import LayerStack, LayerStatus, TargetMaterials
 
-if TYPE_CHECKING:
-    from atomscale_target_materials_api.models import ElementDict, ElementDictCreate, Layer
-
-    OptionalInt = int | None | Unset
-    OptionalStr = str | None | Unset
-    OptionalAmounts = Mapping[str, float] | ElementDict | ElementDictCreate | None | Unset
-
-__all__ = ["AsyncClient", "Client"]
-
-
+OptionalInt = int | None | Unset
+OptionalStr = str | None | Unset
+OptionalAmounts = Mapping[str, float] | ElementDict | ElementDictCreate | None | Unset
 P = ParamSpec("P")
 TransportT = TypeVar("TransportT")
 

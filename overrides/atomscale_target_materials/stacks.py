@@ -21,8 +21,6 @@ from atomscale_target_materials_api.types import UNSET, Unset
 
 from ._codec import fitting
 
-__all__ = ["LayerStack", "LayerStatus", "StackDiff", "StackLayer", "TargetMaterials"]
-
 T = TypeVar("T")
 
 
