@@ -132,6 +132,10 @@ class Settings:
     max_tries: int = attrs.field(validator=_limit)
     max_response_bytes: int = attrs.field(validator=_limit)
 
+    def __str__(self) -> str:
+        told = f"base_url={self.base_url!r} timeout={self.timeout:g} max_tries={self.max_tries}"
+        return self.key.scrub(told)
+
     @classmethod
     def resolve(cls, api_key: Secret, base_url: Secret, *limits: Any, proxied: bool) -> Self:
         """From a client's arguments (a secret None: left out) and the environment."""

@@ -148,14 +148,13 @@ class AsyncStream(Stream):
 
     def _has_unread(self) -> bool:
         # Also what anyio, and its TLS, have taken from the socket and not handed on.
-        try:
+        with suppress(AttributeError):
             stream, unread = self._stream._stream, super()._has_unread()  # noqa: SLF001 - guarded
             if self._ssl_object is not None:
                 unread = unread or stream._read_bio.pending > 0  # noqa: SLF001
                 stream = stream.transport_stream
             return unread or bool(stream._protocol.read_queue)  # noqa: SLF001
-        except AttributeError:
-            return True
+        return True
 
     async def read(self, max_bytes: int, timeout: Any) -> bytes:
         """As `Stream.read`."""
@@ -223,7 +222,7 @@ class Body:
 
 def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLContext | None:
     """The user's own, else httpx's default, which honours SSL_CERT_FILE and SSL_CERT_DIR."""
-    if given is not None and not isinstance(given, ssl.SSLContext):
+    if not isinstance(given, ssl.SSLContext | None):
         raise TypeError(f"ssl_context: an ssl.SSLContext is needed, got {type(given)}")
     if given is not None or not base_url.startswith("https:"):
         return given
@@ -269,13 +268,12 @@ def _free(pool: Any) -> Any:
 
 def settle(response: Any) -> None:
     """When an answer of ours is complete: what is left over would be taken for the next one."""
-    try:
+    network_stream = response.extensions["network_stream"]
+    network_stream.spent = True
+    with suppress(AttributeError):
         stream = getattr(response.stream, "_stream", response.stream)
         left_over, _ = stream._connection._h11_state.trailing_data  # noqa: SLF001 - guarded
-    except AttributeError:
-        left_over = b"unknown"
-    if left_over:
-        response.extensions["network_stream"].spent = True
+        network_stream.spent = bool(left_over)
 
 
 def _pool(kinds: Any, backend: Any, ssl_context: ssl.SSLContext | None, proxy: Proxy | None) -> Any:

@@ -76,12 +76,8 @@ class _Client(Generic[TransportT]):
     __deepcopy__ = __copy__
 
     def __repr__(self) -> str:
-        if "_settings" not in vars(self):
-            return object.__repr__(self)
-        settings = self._settings
-        limits = f"timeout={settings.timeout:g} max_tries={settings.max_tries}"
-        url = settings.key.scrub(settings.base_url)
-        return f"<{type(self).__name__} base_url={url!r} {limits}>"
+        # In a traceback of `__init__` there may be no settings yet.
+        return f"<{type(self).__name__} {vars(self).get('_settings', '')}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self._portable:
