@@ -12,7 +12,6 @@ import time
 from contextlib import closing
 from functools import lru_cache
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 import httpcore
 import httpx
@@ -25,7 +24,7 @@ from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError,
 # Of a transport that is not ours: ours keeps a record of what was sent.
 UNCONNECTED = httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout
 NOT_SENT = *UNCONNECTED, httpx.ProxyError, httpx.LocalProtocolError
-TIMEOUTS = httpcore.TimeoutException, httpx.TimeoutException
+TIMEOUTS = TimeoutError, httpcore.TimeoutException, httpx.TimeoutException
 BROKEN = httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpx.TransportError
 FAILURES = *TIMEOUTS, *BROKEN, OSError, Unreadable
 # Of an answer that is refused anyway no more is read: its first words tell why.
@@ -65,17 +64,16 @@ class _Exchange:
         end = step.end or time.monotonic() + step.settings.timeout
         self.limits = Limits(end, 2 * step.settings.max_response_bytes + WIRE_OVERHEAD)
         self.request = _http_request(step, self.limits)
-        self.status: int | None = None
-        self.headers: dict[str, str] = {}
+        self.answer: tuple[int | None, dict[str, str]] = None, {}  # Status and headers.
         self.body = Body("", 0)
         self.failure: Failure | None = None
 
     def begin(self, response: httpx.Response) -> None:
         """Status and headers are here."""
-        self.status, self.headers = response.status_code, dict(response.headers.items())
+        self.answer = response.status_code, dict(response.headers.items())
         most = self.settings.max_response_bytes
         most = most if response.is_success else min(most, LARGEST_ERROR)
-        self.body = Body(self.headers.get("content-encoding", ""), most)
+        self.body = Body(response.headers.get("content-encoding", ""), most)
 
     def end(self, response: httpx.Response) -> None:
         """The body is here."""
@@ -118,7 +116,7 @@ class _Exchange:
     def outcome(self) -> Outcome:
         """What came of it."""
         left, now, jitter = self.limits.left(), time.time(), random.random()  # noqa: S311 - no secret
-        answer = self.status, self.headers, self.body.content, self.failure
+        answer = *self.answer, self.body.content, self.failure
         return Outcome(left, now, jitter, *answer, self.limits.end)
 
 
@@ -141,13 +139,14 @@ class _Driver:
         if not isinstance(transport, self.kind):
             needed = f"an httpx.{self.kind.__name__} is needed"
             raise TypeError(f"transport: {needed}, got {type(transport)}")
-        self._given, self._closed = transport, False
+        self._transport, self._closed = transport, False
 
-    @property
-    def _transport(self) -> Any:
+    def _open(self, exchange: _Exchange) -> Any:
+        """The transport: from here on it may have sent the request, unless ours knows better."""
         if self._closed:
             raise ClientClosedError("the client is closed: make a new one")
-        return self._given
+        exchange.limits.sent = True
+        return self._transport
 
     async def run(self, flow: Flow[T]) -> T:
         """Carries out what `flow` yields, and returns what it returns."""
@@ -183,7 +182,7 @@ class Driver(_Driver):
         if step.pause:
             self._sleep(step.pause)
         with _Exchange(step) as exchange:
-            response = self._transport.handle_request(exchange.request)
+            response = self._open(exchange).handle_request(exchange.request)
             with closing(response.stream):
                 exchange.begin(response)
                 for chunk in response.stream:
@@ -194,7 +193,12 @@ class Driver(_Driver):
     def close(self) -> None:
         """Closes the connections, for good."""
         self._closed = True
-        self._given.close()
+        self._transport.close()
+
+
+def _turns(_: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    """What the requests of an event loop wait for; a cache keeps it, and lets go of old loops."""
+    return asyncio.Semaphore(AT_ONCE)
 
 
 class AsyncDriver(_Driver):
@@ -205,20 +209,17 @@ class AsyncDriver(_Driver):
 
     def __init__(self, transport: Any) -> None:
         super().__init__(transport)
-        self._turns: Any = WeakKeyDictionary()
+        self._turns_of = lru_cache(_turns)
 
     async def _send(self, step: Send) -> Outcome:
         if step.pause:
             await self._sleep(step.pause)
         with _Exchange(step) as exchange:
-            turns = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
-            try:
-                async with asyncio.timeout(exchange.limits.grant()):
-                    await turns.acquire()
-            except TimeoutError:
-                raise httpx.PoolTimeout("too many requests at once") from None
-            try:
-                response = await self._transport.handle_async_request(exchange.request)
+            turns = self._turns_of(asyncio.get_running_loop())
+            async with asyncio.timeout(exchange.limits.grant()) as waiting, turns:
+                # Its turn has come: from here on the transport sees to the limits.
+                waiting.reschedule(None)
+                response = await self._open(exchange).handle_async_request(exchange.request)
                 try:
                     exchange.begin(response)
                     async for chunk in response.stream:
@@ -227,11 +228,9 @@ class AsyncDriver(_Driver):
                 finally:
                     # A cancellation here would leave the connection in use for ever.
                     await asyncio.shield(response.stream.aclose())
-            finally:
-                turns.release()
         return exchange.outcome()
 
     async def aclose(self) -> None:
         """As `Driver.close`, awaited."""
         self._closed = True
-        await self._given.aclose()
+        await self._transport.aclose()

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import httpcore
 import httpx
@@ -38,18 +38,17 @@ class Unreadable(Exception):  # noqa: N818 - it never leaves the package: the dr
 class Limits(float):
     """The seconds left at the start, a plain timeout; `left()` tells those left now."""
 
-    end: float
-    _room: int
     ours = False
     """Is the transport one of ours, which keeps the record of what was sent?"""
-    sent = True
+    sent = False
     """May a byte of the request have left?"""
 
-    def __new__(cls, end: float, max_bytes: int) -> "Limits":
-        """Until `end`, by the monotonic clock, at most `max_bytes` on the wire."""
-        limits = super().__new__(cls, end - time.monotonic())
-        limits.end, limits._room = end, max_bytes
-        return limits
+    def __new__(cls, end: float, _: int) -> Self:
+        """Until `end`, by the monotonic clock, at most so many bytes on the wire."""
+        return super().__new__(cls, end - time.monotonic())
+
+    def __init__(self, end: float, max_bytes: int) -> None:
+        self.end, self._room = end, max_bytes
 
     def left(self) -> float:
         """Seconds left now, zero or less when none are."""
@@ -314,7 +313,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     def __init__(self, ssl_context: ssl.SSLContext | None, proxy: Proxy | None = None) -> None:
         kinds = httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy
         self._new_pool = partial(_pool, kinds, AsyncBackend(), ssl_context, proxy)
-        self._pools: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[None]]] = {}
+        self._pools: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[Any]]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `Transport.handle_request`."""
@@ -329,21 +328,17 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         for ended in [each for each in list(self._pools) if each.is_closed()]:
             self._pools.pop(ended, None)
         if loop not in self._pools:
-            pool = self._new_pool()
-            self._pools[loop] = pool, self._life_of(pool, loop)
-            await anext(self._pools[loop][1])
+            life = self._life_of_pool()
+            self._pools[loop] = await anext(life), life
         return self._pools[loop][0]
 
-    async def _life_of(self, pool: Any, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
+    async def _life_of_pool(self) -> AsyncGenerator[Any]:
         # A loop closes the async generators that began in it before it ends (`asyncio.run` does):
         # so the connections of a loop are closed while it still runs, whoever forgets to.
-        try:
-            yield
-        finally:
-            self._pools.pop(loop, None)
-            await pool.aclose()
+        async with self._new_pool() as pool:
+            yield pool
 
     async def aclose(self) -> None:
         """Closes the connections of this event loop; those of others are closed when they end."""
-        if entry := self._pools.get(asyncio.get_running_loop()):
+        if entry := self._pools.pop(asyncio.get_running_loop(), None):
             await entry[1].aclose()

@@ -133,11 +133,11 @@ def _shares_pools(patch: pytest.MonkeyPatch) -> None:
 class _Unwatched:
     """A pool's life of which the event loop knows nothing."""
 
-    def __init__(self, pool: Any, _: object) -> None:
-        self.aclose = pool.aclose
+    def __init__(self, pool: Any) -> None:
+        self.pool, self.aclose = pool, pool.aclose
 
-    async def __anext__(self) -> None:
-        pass
+    async def __anext__(self) -> Any:
+        return self.pool
 
 
 def _leaves_them_open(patch: pytest.MonkeyPatch) -> None:
@@ -274,9 +274,9 @@ MECHANISMS: dict[str, Mechanism] = {
         "each process and each event loop has its own connections", _shares_pools,
     ),
     "closed with its loop": Mechanism(
-        "_transport.AsyncTransport._life_of",
+        "_transport.AsyncTransport._life_of_pool",
         "the connections of an event loop are closed before it ends",
-        replacing(AsyncTransport, "_life_of", _Unwatched),
+        replacing(AsyncTransport, "_life_of_pool", lambda own: _Unwatched(own._new_pool())),
     ),
     "broken-off answers": Mechanism(
         "httpcore", "a connection whose answer was not read to its end is closed",

@@ -54,8 +54,8 @@ from .table import BOTH, CALLS, GOOD, Expected, Fault, answered, expect, good, o
 def _tries_end(later: Callable[[Any], float | None]) -> Disable:
     init = _drivers._Exchange.__init__
 
-    def begin(exchange: Any, step: Any, *, closed: bool) -> None:
-        init(exchange, attrs.evolve(step, end=later(step)), closed=closed)
+    def begin(exchange: Any, step: Any) -> None:
+        init(exchange, attrs.evolve(step, end=later(step)))
 
     return replacing(_drivers._Exchange, "__init__", begin)
 
