@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -9,11 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomscale_target_materials import AsyncClient, _drivers, _transport
+from atomscale_target_materials import (
+    APIConnectionError,
+    APITimeoutError,
+    AsyncClient,
+    AtomscaleError,
+    ClientClosedError,
+    _drivers,
+    _transport,
+)
 from atomscale_target_materials._transport import INFLATE_AT_ONCE, Body, Unreadable
 
 from .conftest import Caller
-from .server import Server, answer, replies
+from .faults.table import once
+from .server import Peer, Server, answer, replies
 
 SIZES = st.sampled_from([0, 1, INFLATE_AT_ONCE - 1, INFLATE_AT_ONCE, INFLATE_AT_ONCE + 1, 300_000])
 STEPS = st.integers(1, 40_000)
@@ -128,13 +138,136 @@ def test_a_call_that_is_cancelled_last_leaves_an_idle_connection(
     assert server.connections == 1
 
 
-def test_more_requests_than_64_at_once_wait_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_drivers, "AT_ONCE", 2)
+# Turns
+
+
+@pytest.fixture
+def one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_drivers, "AT_ONCE", 1)
+
+
+def calls_of(client: AsyncClient, *layer_ids: int) -> list[asyncio.Task[Any]]:
+    return [asyncio.create_task(client.add_layer(layer_id=each)) for each in layer_ids]
+
+
+async def asked(server: Server) -> None:
+    while not server.requests:  # noqa: ASYNC110 - the server is a thread
+        await asyncio.sleep(0.001)
+
+
+def added(peer: Peer) -> None:
+    while peer.request():
+        peer.send(answer(201, {"id": 1, "layer_id": 1}))
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_more_requests_than_turns_wait_in_order(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_drivers, "AT_ONCE", at_once)
 
     async def calls(base_url: str) -> None:
         async with AsyncClient("key", base_url=base_url) as client:
-            await asyncio.gather(*[client.list_target_materials() for _ in range(9)])
+            await asyncio.gather(*calls_of(client, *range(9)))
 
-    with Server(replies(answer(200, []))) as server:
+    with Server(added) as server:
         asyncio.run(calls(server.base_url))
+    assert server.connections == at_once
+    sent = [request.rpartition(b"\r\n")[2] for request in server.requests]
+    assert len(sent) == 9
+    assert at_once > 1 or sent == [b'{"layer_id":%d}' % each for each in range(9)]
+
+
+def test_each_event_loop_has_turns_of_its_own(one_turn: None) -> None:
+    async def calls() -> None:
+        await asyncio.gather(*calls_of(client, 1, 2))
+
+    with Server(added) as server:
+        client = AsyncClient("key", base_url=server.base_url)
+        for _ in range(2):
+            asyncio.run(calls())
     assert server.connections == 2
+
+
+def test_a_wait_that_outlasts_the_call_has_sent_nothing(one_turn: None) -> None:
+    async def calls(base_url: str) -> APITimeoutError:
+        async with AsyncClient("key", base_url=base_url) as client:
+            first = asyncio.create_task(client.list_target_materials())
+            await asked(server)
+            with pytest.raises(APITimeoutError, match="waiting for a connection") as caught:
+                await client.with_options(timeout=0.1).add_layer(layer_id=1)
+            first.cancel()
+            return caught.value
+
+    with Server(once(Peer.hang), patience=5) as server:
+        error = asyncio.run(calls(server.base_url))
+    assert error.outcome_unknown is False
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+def test_a_call_that_waits_while_the_client_is_closed(one_turn: None) -> None:
+    async def calls(base_url: str) -> list[Any]:
+        client = AsyncClient("key", base_url=base_url, max_tries=1)
+        tasks = calls_of(client, 1, 2, 3)
+        await asked(server)
+        await client.aclose()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with Server(once(Peer.hang), patience=5) as server:
+        errors = asyncio.run(calls(server.base_url))
+    assert [type(each) for each in errors] == [
+        APIConnectionError, ClientClosedError, ClientClosedError,
+    ]  # fmt: skip
+    assert [each.outcome_unknown for each in errors] == [True, False, False]
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+async def _failing(client: AsyncClient, _: Server) -> None:
+    with pytest.raises(AtomscaleError):
+        await client.with_options(timeout=0.3).add_layer(layer_id=0)
+
+
+async def _cancelled_under_way(client: AsyncClient, server: Server) -> None:
+    [call] = calls_of(client, 0)
+    await asked(server)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def _cancelled_in_wait(client: AsyncClient, server: Server) -> None:
+    first, *waiting = calls_of(client, 0, 1, 2)
+    await asked(server)
+    for call in (waiting[0], first, waiting[1]):
+        call.cancel()
+    assert len(await asyncio.gather(first, *waiting, return_exceptions=True)) == 3
+
+
+@pytest.mark.parametrize(
+    ("ends", "act"),
+    [
+        pytest.param(_failing, lambda _: None, id="broken off"),
+        pytest.param(_failing, Peer.hang, id="too late"),
+        pytest.param(_failing, lambda peer: peer.send(answer(500)), id="refused"),
+        pytest.param(
+            _failing, lambda peer: peer.send(answer(200, content_encoding="br")), id="unreadable"
+        ),
+        pytest.param(_cancelled_under_way, Peer.hang, id="cancelled under way"),
+        pytest.param(_cancelled_in_wait, Peer.hang, id="cancelled in wait"),
+    ],
+)
+def test_a_turn_is_given_back(
+    ends: Callable[[AsyncClient, Server], Coroutine[Any, Any, None]],
+    act: Callable[[Peer], Any],
+    one_turn: None,
+) -> None:
+    def script(peer: Peer) -> None:
+        once(act)(peer) if not server.requests else added(peer)
+
+    async def calls(base_url: str) -> None:
+        async with AsyncClient("key", base_url=base_url) as client:
+            await ends(client, server)
+            assert (await client.add_layer(layer_id=1)).id == 1
+
+    with Server(script, patience=5) as server:
+        asyncio.run(calls(server.base_url))

@@ -46,7 +46,7 @@ from atomscale_target_materials.errors import class_for_status
 from ..conftest import Caller
 from ..server import PATIENCE, Peer, Script, Server, answer, replies
 from .mechanisms import Disable, Mechanism, replacing
-from .table import BOTH, CALLS, GOOD, Expected, Fault, answered, expect, good, once, wire
+from .table import BOTH, CALLS, GOOD, Check, Expected, Fault, answered, expect, good, once, wire
 
 # How each mechanism of these rows is disabled
 
@@ -176,6 +176,11 @@ MECHANISMS: dict[str, Mechanism] = {
         "_drivers._http_request",
         "the wait for a free connection ends with the call's time",
         _waits_for_the_pool,
+    ),
+    "turns": Mechanism(
+        "_drivers.AsyncDriver",
+        "of the requests of an event loop 64 are under way, the others wait in order",
+        replacing(_drivers, "_turns", lambda _: contextlib.nullcontext()),
     ),
     "nothing sent yet": Mechanism(
         "_transport._core",
@@ -501,41 +506,47 @@ def one_address_never_accepts(caller: Caller, operation: str) -> None:
     assert caller.pauses == []
 
 
-def all_connections_are_in_use(caller: Caller, operation: str) -> None:
-    call = CALLS[operation]
-    held, ended = threading.Event(), threading.Event()
-    in_time: list[bool] = []
+def all_in_use(bound: Disable, kind: str = "") -> Check:
+    """The one connection, or turn, that there is serves another call."""
 
-    def script(peer: Peer) -> None:
-        while peer.request():
-            held.set()
-            in_time.append(ended.wait(PATIENCE - 0.2))
-            peer.send(good(peer))
+    def check(caller: Caller, operation: str) -> None:
+        call = CALLS[operation]
+        held, ended = threading.Event(), threading.Event()
+        in_time: list[bool] = []
 
-    def sync(client: Any) -> Any:
-        holder = threading.Thread(target=call, args=(client,))
-        holder.start()
-        held.wait(PATIENCE)
-        try:
-            return call(client.with_options(timeout=0.3))
-        finally:
-            ended.set()
-            holder.join()
+        def script(peer: Peer) -> None:
+            while peer.request():
+                held.set()
+                in_time.append(ended.wait(PATIENCE - 0.2))
+                peer.send(good(peer))
 
-    async def awaited(client: Any) -> Any:
-        holder = asyncio.create_task(call(client))
-        await asyncio.to_thread(held.wait, PATIENCE)
-        try:
-            return await call(client.with_options(timeout=0.3))
-        finally:
-            ended.set()
-            await holder
+        def sync(client: Any) -> Any:
+            holder = threading.Thread(target=call, args=(client,))
+            holder.start()
+            held.wait(PATIENCE)
+            try:
+                return call(client.with_options(timeout=0.3))
+            finally:
+                ended.set()
+                holder.join()
 
-    with pytest.MonkeyPatch.context() as patch, Server(script) as server:
-        patch.setitem(_transport.POOL, "max_connections", 1)
-        both = sync if caller.kind == "sync" else awaited
-        expect(lambda: caller(both, base_url=server.base_url), operation, NOT_CONNECTED)
-    assert in_time == [True]
+        async def awaited(client: Any) -> Any:
+            holder = asyncio.create_task(call(client))
+            await asyncio.to_thread(held.wait, PATIENCE)
+            try:
+                return await call(client.with_options(timeout=0.3))
+            finally:
+                ended.set()
+                await holder
+
+        caller = Caller(kind or caller.kind)
+        with pytest.MonkeyPatch.context() as patch, Server(script) as server:
+            bound(patch)
+            both = sync if caller.kind == "sync" else awaited
+            expect(lambda: caller(both, base_url=server.base_url), operation, NOT_CONNECTED)
+        assert in_time == [True]
+
+    return check
 
 
 TIME_IS_UP = Expected(error=APITimeoutError, says=r"within timeout=0\.4 seconds", unknown=True)
@@ -583,7 +594,15 @@ DEADLINE = [
         1, "reads the request slowly", "writes in pieces", reads_slowly, TIME_IS_UP, timeout=0.4
     ),
     upload(1, "never reads the request", "deadline", Peer.hang, TIME_IS_UP, timeout=0.4),
-    Fault(1, "all connections are in use", "waiting for the pool", all_connections_are_in_use),
+    Fault(
+        1,
+        "all connections are in use",
+        "waiting for the pool",
+        all_in_use(_pooled("max_connections", 1)),
+    ),
+    Fault(
+        1, "all turns are taken", "turns", all_in_use(replacing(_drivers, "AT_ONCE", 1), "async")
+    ),
 ]
 
 
