@@ -162,7 +162,7 @@ PLAIN, QUERY, DOTS = "in plain text", "query or fragment", r"has \. or \.\. in i
     ("url", "fault"),
     [
         (5, "must be a str, not int"),
-        ("", "is empty"),
+        ("", "does not begin with https://"),
         (" https://a", CHARACTERS),
         ("https://a/b c", CHARACTERS),
         ("https://a\r\nX: y", CHARACTERS),

@@ -98,7 +98,7 @@ def test_an_idle_connection_is_taken_past_the_pool(
     connections: list[Fake], free: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = Fake(of=connections)
-    monkeypatch.setattr(_transport, "TURNS", count())
+    monkeypatch.setattr(_transport, "ROUND", count())
     assert [_transport._free(pool) for _ in free] == [each or pool for each in free]
 
 

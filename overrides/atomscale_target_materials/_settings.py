@@ -189,7 +189,6 @@ def _faults_of_base_url(url: str) -> Faults:
     odd = bool(re.search(r"[^!-~]|\\", url))
     plain = parts.scheme == "http" and not _is_loopback(parts.hostname or "")
     faults = {
-        "is empty": not url,
         "has white space, control or non-ASCII characters, or a backslash": odd,
         "does not begin with https:// (or http://)": not re.match("(?i)https?://", url),
         "has no valid host or port": not parts.netloc or parts.netloc.endswith(":"),

@@ -28,7 +28,7 @@ from .errors import ConfigurationError
 # write cannot find out safely. So few are idle, and those that are need no limit of their own.
 POOL = {"max_connections": 100, "keepalive_expiry": 1.0}
 INFLATE_AT_ONCE, WRITE_AT_ONCE = 64 * 1024, 16 * 1024
-TURNS = count()
+ROUND = count()
 
 
 class Unreadable(Exception):  # noqa: N818 - it never leaves the package: the driver makes a Failure of it
@@ -261,7 +261,7 @@ def _free(pool: Any) -> Any:
     if not idle or len(pool.connections) >= POOL["max_connections"]:
         return pool
     # In turn: an awaited one is not busy at once, and none expires unseen.
-    free = idle[next(TURNS) % len(idle)]
+    free = idle[next(ROUND) % len(idle)]
     return pool if free.has_expired() else free
 
 
