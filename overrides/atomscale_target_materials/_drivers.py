@@ -129,17 +129,23 @@ def _root(error: BaseException, handled: BaseException | None) -> BaseException:
     return error if ended else _root(beneath, handled)  # type: ignore[arg-type]
 
 
-class _Driver:
-    """A transport, whether it is closed, and the carrying out of flows: what both drivers have."""
+def _turns(_: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    """What the requests of an event loop wait for; a cache keeps it, and lets go of old loops."""
+    return asyncio.Semaphore(AT_ONCE)
 
-    kind: Any
-    _send: Any
+
+class AsyncDriver:
+    """Runs flows on an async transport."""
+
+    kind: Any = httpx.AsyncBaseTransport
+    _sleep: Any = staticmethod(asyncio.sleep)
 
     def __init__(self, transport: Any) -> None:
         if not isinstance(transport, self.kind):
             needed = f"an httpx.{self.kind.__name__} is needed"
             raise TypeError(f"transport: {needed}, got {type(transport)}")
         self._transport, self._closed = transport, False
+        self._turns_of = lru_cache(_turns)
 
     def _open(self, exchange: _Exchange) -> Any:
         """The transport: from here on it may have sent the request, unless ours knows better."""
@@ -164,9 +170,33 @@ class _Driver:
             # Without the frames that hold the server's answer as it came.
             raise error.with_traceback(None) from None
 
+    async def _send(self, step: Send) -> Outcome:
+        if step.pause:
+            await self._sleep(step.pause)
+        with _Exchange(step) as exchange:
+            turns = self._turns_of(asyncio.get_running_loop())
+            async with asyncio.timeout(exchange.limits.grant()) as waiting, turns:
+                # Its turn has come: from here on the transport sees to the limits.
+                waiting.reschedule(None)
+                response = await self._open(exchange).handle_async_request(exchange.request)
+                try:
+                    exchange.begin(response)
+                    async for chunk in response.stream:
+                        exchange.body.feed(chunk)
+                    exchange.end(response)
+                finally:
+                    # A cancellation here would leave the connection in use for ever.
+                    await asyncio.shield(response.stream.aclose())
+        return exchange.outcome()
 
-class Driver(_Driver):
-    """Runs flows on a sync transport."""
+    async def aclose(self) -> None:
+        """Closes the connections, for good."""
+        self._closed = True
+        await self._transport.aclose()
+
+
+class Driver(AsyncDriver):
+    """Runs flows on a sync transport: nothing in it waits for anything else."""
 
     kind = httpx.BaseTransport
     _sleep: Any = staticmethod(time.sleep)
@@ -191,46 +221,6 @@ class Driver(_Driver):
         return exchange.outcome()
 
     def close(self) -> None:
-        """Closes the connections, for good."""
+        """As `AsyncDriver.aclose`."""
         self._closed = True
         self._transport.close()
-
-
-def _turns(_: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
-    """What the requests of an event loop wait for; a cache keeps it, and lets go of old loops."""
-    return asyncio.Semaphore(AT_ONCE)
-
-
-class AsyncDriver(_Driver):
-    """Runs the same flows on an async transport."""
-
-    kind = httpx.AsyncBaseTransport
-    _sleep: Any = staticmethod(asyncio.sleep)
-
-    def __init__(self, transport: Any) -> None:
-        super().__init__(transport)
-        self._turns_of = lru_cache(_turns)
-
-    async def _send(self, step: Send) -> Outcome:
-        if step.pause:
-            await self._sleep(step.pause)
-        with _Exchange(step) as exchange:
-            turns = self._turns_of(asyncio.get_running_loop())
-            async with asyncio.timeout(exchange.limits.grant()) as waiting, turns:
-                # Its turn has come: from here on the transport sees to the limits.
-                waiting.reschedule(None)
-                response = await self._open(exchange).handle_async_request(exchange.request)
-                try:
-                    exchange.begin(response)
-                    async for chunk in response.stream:
-                        exchange.body.feed(chunk)
-                    exchange.end(response)
-                finally:
-                    # A cancellation here would leave the connection in use for ever.
-                    await asyncio.shield(response.stream.aclose())
-        return exchange.outcome()
-
-    async def aclose(self) -> None:
-        """As `Driver.close`, awaited."""
-        self._closed = True
-        await self._transport.aclose()

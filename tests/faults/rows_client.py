@@ -181,7 +181,7 @@ def _drops_what_is_unknown(patch: pytest.MonkeyPatch) -> None:
 
 def _forgets_that_it_is_closed(patch: pytest.MonkeyPatch) -> None:
     never = property(lambda _: False, lambda *_: None)
-    patch.setattr(_drivers._Driver, "_closed", never, raising=False)
+    patch.setattr(_drivers.AsyncDriver, "_closed", never, raising=False)
 
 
 def _catches_all(patch: pytest.MonkeyPatch) -> None:
@@ -283,7 +283,7 @@ MECHANISMS: dict[str, Mechanism] = {
         _leaves_them_open,
     ),
     "closed for good": Mechanism(
-        "_drivers._Driver", "knows that it is closed", _forgets_that_it_is_closed
+        "_drivers.AsyncDriver", "knows that it is closed", _forgets_that_it_is_closed
     ),
     "numbers": Mechanism(
         "_codec._plain",
