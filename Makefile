@@ -12,7 +12,7 @@ REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env demo test lint-spec lint types unit faults bench bench-check wheel generate check-generated diff pull-request lock
+.PHONY: help env demo browser test lint-spec lint types unit faults bench bench-check wheel docs generate check-generated diff pull-request lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,10 @@ env: .venv/ready  ## .venv with everything for development
 demo: .venv-demo/ready  ## see it work: sandbox, list, add, a refusal (a minute the first time)
 	@.venv-demo/bin/python examples/demo.py
 
-test: lint-spec check-generated lint types unit wheel  ## everything that CI checks
+browser:  ## Debian's chromium, for the tests of pages
+	apt-get install -y --no-install-recommends chromium
+
+test: lint-spec check-generated lint types unit docs wheel  ## everything that CI checks
 
 # One recipe makes both environments from their hashed locks: uv where it installs, else pip.
 .venv/ready: dev.lock pyproject.toml
@@ -96,6 +99,9 @@ bench: | env $(if $(filter 1,$(PROVIDER)),.venv-provider/ready)  ## beside the a
 
 bench-check: | env  ## instructions that decode, calls and import take, against benchmarks/budget.toml
 	@python -m benchmarks.counts
+
+docs: | env  ## the documentation site, into build/site/; it opens as files, too
+	@python tools/build_docs.py build
 
 .venv-provider/ready: provider.lock
 	@echo "making $(@D)"

@@ -20,10 +20,16 @@ PAGES = [
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "SECURITY.md",
+        "examples/README.md",
         "docs/reliability.md",
         "docs/writing-layers.md",
         "docs/benchmarks.md",
     )
+]
+# Their links are checked where the site is built.
+GUIDES = [
+    ROOT / "docs" / f"{name}.md"
+    for name in ("index", "tables", "pictures", "notebooks", "chemistry")
 ]
 
 
@@ -34,6 +40,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 SNIPPETS = [(page, block) for page in PAGES for block in blocks(page, "python")]
+# A guide goes on from snippet to snippet.
+SNIPPETS += [(page, "\n".join(blocks(page, "python"))) for page in GUIDES]
 
 
 @pytest.fixture
@@ -76,7 +84,8 @@ def test_ci_runs_exactly_the_two_commands_of_the_readme() -> None:
 def test_the_verbs_that_the_documents_name_exist() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     verbs = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z-]+)", "".join(page.read_text("utf-8") for page in PAGES)))
+    texts = [page.read_text("utf-8") for page in PAGES + GUIDES]
+    named = set(re.findall(r"`make ([a-z-]+)", "".join(texts)))
     assert named - verbs == set()
 
 

@@ -146,7 +146,7 @@ def test_the_clients_use_httpx_for_types_alone() -> None:
 
 
 def test_generated_models_have_their_place() -> None:
-    homes = {"_codec", "_wire", "_operations", "client", "stacks"}
+    homes = {"_codec", "_wire", "_operations", "client", "frames", "stacks"}
     assert importers(f"{API}.models") <= {f"{home}.py" for home in homes} | {"files/__init__.py"}
     assert importers(f"{API}.api") == {"_operations.py"}
     assert importers(f"{API}.client") == set()
@@ -213,9 +213,10 @@ PUBLIC = [
     "UNSET", "APIConnectionError", "APIResponseValidationError", "APIStatusError",
     "APITimeoutError", "AsyncClient", "AtomscaleError", "AuthenticationError", "BadRequestError",
     "Client", "ClientClosedError", "ConfigurationError", "ConflictError", "EnsureResult",
-    "InternalServerError", "Layer", "LayerCreate", "LayerStack", "LayerStatus", "NotFoundError",
-    "PermissionDeniedError", "RateLimitError", "StackDiff", "StackLayer", "StackResult",
-    "TargetMaterial", "TargetMaterials", "UnprocessableEntityError", "Unset",
+    "InternalServerError", "Layer", "LayerCreate", "LayerStack", "LayerStatus", "Misfit",
+    "NotFoundError", "PermissionDeniedError", "RateLimitError", "StackDiff", "StackLayer",
+    "StackResult", "TargetMaterial", "TargetMaterials", "UnprocessableEntityError", "Unset",
+    "layers_from_frame",
 ]  # fmt: skip
 
 

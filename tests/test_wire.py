@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymatgen.core import Composition
 
 from atomscale_target_materials import _wire
 from atomscale_target_materials._codec import _encoded, fitting, read
@@ -319,6 +320,7 @@ def test_a_moment_or_an_identifier_is_written_when_it_is_sent(value: Any, text: 
         (Miller.UP, "001"),
         ((1, (np.int8(2),)), [1, [2]]),
         (MappingProxyType({"a": {"b": (True,)}}), {"a": {"b": [True]}}),
+        (Composition("SrTiO3"), {"Sr": 1.0, "Ti": 1.0, "O": 3.0}),
         ([TargetMaterial(id=1, sample_id=2)], [{"id": 1, "sample_id": 2}]),
     ],
     ids=lambda value: repr(value)[:40],

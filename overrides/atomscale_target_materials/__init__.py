@@ -17,22 +17,25 @@ if TYPE_CHECKING:
     from atomscale_target_materials_api.types import UNSET, Unset
 
     from ._operations import EnsureResult, StackResult
+    from .chemistry import Misfit
     from .client import AsyncClient, Client
     from .errors import *
+    from .frames import layers_from_frame
     from .stacks import LayerStack, LayerStatus, StackDiff, StackLayer, TargetMaterials
 
 __version__ = "0.1.0"
 
 # Where the names below are looked for, the cheapest module first.
-_HOMES = (".errors", ".stacks", "atomscale_target_materials_api.models", ".client")
+_HOMES = (".errors", ".stacks", "._operations", ".client", ".frames", ".chemistry")
 
 __all__ = [
     "UNSET", "APIConnectionError", "APIResponseValidationError", "APIStatusError",
     "APITimeoutError", "AsyncClient", "AtomscaleError", "AuthenticationError",
     "BadRequestError", "Client", "ClientClosedError", "ConfigurationError", "ConflictError",
     "EnsureResult", "InternalServerError", "Layer", "LayerCreate", "LayerStack", "LayerStatus",
-    "NotFoundError", "PermissionDeniedError", "RateLimitError", "StackDiff", "StackLayer",
+    "Misfit", "NotFoundError", "PermissionDeniedError", "RateLimitError", "StackDiff", "StackLayer",
     "StackResult", "TargetMaterial", "TargetMaterials", "UnprocessableEntityError", "Unset",
+    "layers_from_frame",
 ]  # fmt: skip
 
 

@@ -144,8 +144,6 @@ def clean(text: str, settings: Settings) -> str:
 
 def _detail_of(outcome: Outcome) -> str:
     """What an error answer says: FastAPI's `detail`, else JSON or text; HTML says nothing."""
-    if "html" in outcome.headers.get("content-type", "").lower():
-        return ""
     try:
         content = msgspec.json.decode(outcome.content)
         detail = content.get("detail") if isinstance(content, dict) else None
@@ -164,11 +162,11 @@ def _is_fastapi(item: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has for what it does not know: numpy's numbers, mappings, models."""
+    """What JSON has for what it does not know: numpy's numbers, models, mappings of any keys."""
     if hasattr(value, "to_dict") and not isinstance(value, type):
         value = value.to_dict()
     if isinstance(value, Mapping):
-        return dict(value)
+        return {str(key): each for key, each in value.items()}
     with suppress(TypeError):
         return index(value)
     if isinstance(value, numbers.Real):

@@ -24,6 +24,7 @@ from .stacks import LayerStack, LayerStatus, TargetMaterials
 
 OptionalInt = int | None | Unset
 OptionalStr = str | None | Unset
+OptionalFormula = OptionalStr | Mapping[str, float]
 OptionalAmounts = Mapping[str, float] | ElementDict | ElementDictCreate | None | Unset
 P = ParamSpec("P")
 TransportT = TypeVar("TransportT")
@@ -136,7 +137,7 @@ class Client(_Client[httpx.BaseTransport]):
 
     def add_layer(
         self, *, layer_id: int, sample_id: OptionalInt = UNSET,
-        composition_string: OptionalStr = UNSET, element_dict: OptionalAmounts = UNSET,
+        composition_string: OptionalFormula = UNSET, element_dict: OptionalAmounts = UNSET,
         orientation: OptionalStr = UNSET, space_group: OptionalStr = UNSET,
         mp_id: OptionalStr = UNSET, id: OptionalInt = UNSET,  # noqa: A002 - the API's own name
     ) -> Layer:  # fmt: skip
@@ -150,7 +151,8 @@ class Client(_Client[httpx.BaseTransport]):
             layer_id: Position of the layer within the stack; the lowest lies on the substrate.
             sample_id: ID of the target material (`sample_id` of its list entries) that the layer is
                 linked to.
-            composition_string: Chemical composition, for example "BaTiO3".
+            composition_string: Chemical composition, for example "BaTiO3"; a pymatgen Composition
+                too (extra `materials`), as for `element_dict`.
             element_dict: Element counts or fractions, symbol -> amount, for example {"Ba": 1, "Ti":
                 1, "O": 3}.
             orientation: Miller indices normal to the film surface, for example "001".
@@ -174,7 +176,7 @@ class Client(_Client[httpx.BaseTransport]):
 
     def ensure_layer(
         self, *, layer_id: int, sample_id: int,
-        composition_string: OptionalStr = UNSET, element_dict: OptionalAmounts = UNSET,
+        composition_string: OptionalFormula = UNSET, element_dict: OptionalAmounts = UNSET,
         orientation: OptionalStr = UNSET, space_group: OptionalStr = UNSET,
         mp_id: OptionalStr = UNSET, id: OptionalInt = UNSET,  # noqa: A002 - the API's own name
     ) -> EnsureResult:  # fmt: skip

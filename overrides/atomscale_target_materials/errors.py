@@ -21,7 +21,7 @@ of these can be pickled. None of them holds the API key, or an exception of the 
 underneath.
 """
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .stacks import LayerStatus
@@ -68,7 +68,7 @@ class APIResponseValidationError(AtomscaleError):
         path: Place of the fault as a JSON path, for example `$[3].element_dict.Ba`; None where
             there is none.
         body: The answer as it came (decompressed, the API key redacted), so that one odd row does
-            not keep you from the data. Left out of pickles, where it is None.
+            not keep you from the data. Left out of pickles and copies, where it is None.
     """
 
     path: str | None = None
@@ -76,11 +76,6 @@ class APIResponseValidationError(AtomscaleError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.args, {**vars(self), "body": None}
-
-    def __copy__(self, _: object = None) -> Self:
-        return type(self)(*self.args, **vars(self))
-
-    __deepcopy__ = __copy__
 
 
 class APIStatusError(AtomscaleError):

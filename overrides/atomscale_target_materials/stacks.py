@@ -11,7 +11,7 @@ from importlib import import_module
 from itertools import groupby, pairwise
 from operator import attrgetter, index
 from os import PathLike
-from typing import Any, Generic, Literal, Never, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Never, SupportsIndex, TypeVar, overload
 
 import attrs
 
@@ -21,16 +21,34 @@ from atomscale_target_materials_api.types import UNSET, Unset
 
 from ._codec import fitting
 
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+    from matplotlib.axes import Axes
+    from pymatgen.core import Composition  # noqa: F401 - in the text of a type
+
+    from .chemistry import Misfit
+
 T = TypeVar("T")
+Elements = Literal["map", "columns"]
+
+
+def _room(name: str) -> Any:
+    """An optional room, which names the extra that it needs."""
+    return import_module(f".{name}", __package__)
 
 
 class _Field(Generic[T]):
-    """A field of the row as a read-only attribute."""
+    """A field of the row, or what a room makes of the layer, as a read-only attribute."""
 
     __set__: Callable[[StackLayer, Never], None]
 
+    def __init__(self, of: Callable[[StackLayer], Any] | None = None) -> None:
+        self._of: Any = of
+
     def __set_name__(self, _: type, name: str) -> None:
-        self._of = attrgetter(f"row.{name}")
+        self._of = self._of or attrgetter(f"row.{name}")
 
     def __get__(self, layer: StackLayer | None, _: type) -> T:
         value = self if layer is None else self._of(layer)
@@ -53,6 +71,13 @@ class StackLayer:
         orientation: Miller indices normal to the film surface, like `001`.
         space_group: Space group of the lattice, for example `P4mm`.
         mp_id: Materials Project ID, for example `mp-5020`.
+        composition: `composition_string`, else `elements`, as pymatgen's Composition (extra
+            `materials`); None where neither is known, ValueError where it cannot be read.
+        space_group_number: Number of `space_group` in the International Tables, 1 to 230 (extra
+            `materials`); None where it is not known, ValueError where it is no space group.
+        miller: `orientation` as three or four integers, for example `(0, 0, 1)`; None where it is
+            not known, ValueError where it cannot be read.
+        materials_project_url: The page of `mp_id`, or None.
     """
 
     row: TargetMaterial | LayerCreate
@@ -65,6 +90,10 @@ class StackLayer:
     orientation = _Field[str | None]()
     space_group = _Field[str | None]()
     mp_id = _Field[str | None]()
+    composition = _Field["Composition | None"](lambda layer: _room("chemistry").composition(layer))
+    space_group_number = _Field[int | None](lambda layer: _room("chemistry").space_group(layer))
+    miller = _Field[tuple[int, ...] | None](lambda layer: _room("chemistry").miller(layer))
+    materials_project_url = _Field[str | None](lambda layer: _room("chemistry").url(layer))
 
     @property
     def elements(self) -> dict[str, float]:
@@ -89,6 +118,8 @@ def layer_create(fields: LayerCreate | Mapping[str, Any], place: str = "") -> La
     """
     if isinstance(fields, Mapping):
         fields = {name: value for name, value in fields.items() if value is not UNSET}
+        if isinstance(composition := fields.get("composition_string"), Mapping):
+            fields["composition_string"] = _room("chemistry").formula(composition, place)
     return fitting(LayerCreate, fields, place)[1]  # type: ignore[no-any-return]
 
 
@@ -104,11 +135,9 @@ class Positions(Collection[int]):  # noqa: PLW1641 - without a hash, like a list
     def __iter__(self) -> Iterator[int]:
         return (position for each in self._ranges for position in each)
 
-    def __contains__(self, position: object) -> bool:
+    def __contains__(self, item: object) -> bool:
         # As a plain int: anything else would make a range walk through all its numbers.
-        return isinstance(position, SupportsIndex) and any(
-            index(position) in each for each in self._ranges
-        )
+        return isinstance(item, SupportsIndex) and any(index(item) in run for run in self._ranges)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Positions):
@@ -201,7 +230,7 @@ class LayerStack:
             OSError: The file cannot be read.
             ImportError: YAML was not installed: the message names the extra.
         """
-        return import_module(".files", __package__).read(path)  # type: ignore[no-any-return]
+        return _room("files").read(path)  # type: ignore[no-any-return]
 
     def diff(self, actual: LayerStack) -> StackDiff:
         """What this declared stack needs of `actual`, which the server has. Nothing is sent.
@@ -242,6 +271,34 @@ class LayerStack:
         """Positions with more than one layer, ascending."""
         pairs = pairwise(layer.layer_id for layer in self.layers)
         return tuple(dict.fromkeys(low for low, high in pairs if low == high))
+
+    def check(self) -> tuple[Misfit, ...]:
+        """What does not fit in the chemistry of the layers; nothing is refused (extra `materials`).
+
+        Compositions that cannot be read or have no real elements, amounts that differ from the
+        composition, unknown space groups, unreadable orientations, odd Materials Project IDs.
+
+        Returns:
+            From the substrate up; each tells the layer, the field and the fault. Empty: all fits.
+        """
+        return _room("chemistry").check(self)  # type: ignore[no-any-return]
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draws the stack (extra `plot`): the substrate hatched, above it a slab for each layer.
+
+        All slabs have the same height: the API knows no thickness. A material has the same colour
+        in every picture, unless two in one picture would have the same.
+
+        Args:
+            ax: Where to draw; None: a new figure.
+
+        Returns:
+            The axes. Nothing is shown: `pyplot.savefig(...)`, `pyplot.show()`, or a notebook, does.
+        """
+        return _room("plotting").plot([self], ax)  # type: ignore[no-any-return]
+
+    def _repr_html_(self) -> str:
+        return _room("notebook").stack_html(self)  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
         return "/".join([*map(str, reversed(self.layers)), self.substrate or "?"])
@@ -339,6 +396,40 @@ class TargetMaterials(tuple[TargetMaterial, ...]):
         if sample_id not in self._by_sample:
             raise KeyError(f"no target material with sample_id {sample_id!r}")
         return LayerStack.from_rows(self._by_sample[sample_id])
+
+    def to_pandas(self, *, elements: Elements = "map", unknown: bool = False) -> pandas.DataFrame:
+        """A table of the entries (extra `pandas`): a row for each, a column for each field.
+
+        Args:
+            elements: "map": the amounts of `element_dict` as one column of mappings; "columns": a
+                column for each element that occurs, for example `element_dict.Ba`.
+            unknown: Unknown fields too, each as a column.
+
+        Returns:
+            Nullable integers, strings, timestamps in UTC; an empty list has the same columns.
+            Free-form values such as `sample_metadata` are Python's own in pandas, and JSON text in
+            polars and Arrow. Unknown fields whose name is taken are called `unknown.<name>`.
+
+        Raises:
+            ValueError: `elements` is something else.
+            ImportError: The library was not installed: the message names the extra.
+        """
+        return _room("frames").to_pandas(self, elements, unknown)  # type: ignore[no-any-return]
+
+    def to_polars(self, *, elements: Elements = "map", unknown: bool = False) -> polars.DataFrame:
+        """As `to_pandas`, for polars (extra `polars`)."""
+        return _room("frames").to_polars(self, elements, unknown)  # type: ignore[no-any-return]
+
+    def to_arrow(self, *, elements: Elements = "map", unknown: bool = False) -> pyarrow.Table:
+        """As `to_pandas`, for Apache Arrow (extra `arrow`)."""
+        return _room("frames").to_arrow(self, elements, unknown)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draws the stacks in rows of six, each as `LayerStack.plot` does (extra `plot`)."""
+        return _room("plotting").plot(self.stacks(), ax)  # type: ignore[no-any-return]
+
+    def _repr_html_(self) -> str:
+        return _room("notebook").materials_html(self)  # type: ignore[no-any-return]
 
     @cached_property
     def _by_sample(self) -> dict[int, list[TargetMaterial]]:
