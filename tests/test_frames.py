@@ -273,7 +273,7 @@ rows = st.builds(
     **{name: values_of(name, name in {"id", "sample_id", "layer_id"}) for name in FIELDS},
 )
 SENT = ["layer_id", "sample_id", "composition_string", "element_dict", "orientation"]
-SENT += ["space_group", "mp_id", "id"]
+SENT += ["space_group", "mp_id"]
 
 
 def sent(layer: Any, elements: str) -> dict[str, Any]:
@@ -293,6 +293,12 @@ def test_there_and_back(make: Make, elements: str, rows: list[TargetMaterial]) -
     layers = layers_from_frame(make(of(*rows), elements=elements))
     assert all(type(layer) is LayerCreate for layer in layers)
     assert [sent(layer, elements) for layer in layers] == [sent(each, elements) for each in rows]
+
+
+def test_the_id_of_an_entry_is_not_that_of_a_layer() -> None:
+    table = ROWS.to_pandas()
+    assert all(layer.id is UNSET for layer in layers_from_frame(table))
+    assert [layer.id for layer in layers_from_frame(table[["layer_id", "id"]])] == [*table["id"]]
 
 
 def test_what_one_library_makes_of_the_tables_of_another() -> None:
@@ -374,7 +380,7 @@ def test_scalars_of_numpy() -> None:
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ({"layer_id": None}, "the field 'layer_id' is missing"),
+        ({"layer_id": None}, "the field 'layer_id' is missing; a sample without layers has none"),
         ({"layer_id": 1.5}, "layer_id: 1.5 is no integer, or one that was rounded to a float"),
         ({"id": 2.0**53}, "id: 9007199254740992.0 is no integer, or one that was rounded"),
         ({"id": float("inf")}, "id: inf is no integer"),
@@ -400,9 +406,9 @@ def test_errors_name_row_and_column(cells: dict[str, Any], said: str) -> None:
 
 @pytest.mark.parametrize("library", [polars.DataFrame, pyarrow.table])
 def test_other_libraries_have_the_number_of_the_row(library: Any) -> None:
-    with pytest.raises(TypeError, match=r"^row 1, the field 'layer_id' is missing$"):
+    with pytest.raises(TypeError, match=r"^row 1, the field 'layer_id' is missing; "):
         layers_from_frame(library({"layer_id": [1, None]}))
-    with pytest.raises(TypeError, match=r"^row 0, the field 'layer_id' is missing$"):
+    with pytest.raises(TypeError, match=r"^row 0, the field 'layer_id' is missing; "):
         layers_from_frame(library({"substrate": ["Si"]}))
 
 
@@ -414,7 +420,7 @@ def test_other_libraries_have_the_number_of_the_row(library: Any) -> None:
         (["layer_id.x"], "column 'layer_id.x': a layer has"),
         ([0], "column 0: a layer has"),
         ([("layer_id", "x")], "column ('layer_id', 'x'): a layer has"),
-        (["id", "id"], "column 'id': there is another one of that name; drop one of them"),
+        (["id", "id"], "column 'id': there are two of that name; drop one of them"),
         (["element_dict.Ba", "element_dict"],
          "columns 'element_dict' and 'element_dict.Ba': both have amounts; drop one of them"),
     ],
@@ -473,4 +479,4 @@ def test_each_library_does_alone_and_none_is_imported_before(extra: str, needs: 
     script = ALONE.format(missing=LIBRARIES - needs, libraries=LIBRARIES, extra=extra)
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "{'layer_id': 1, 'sample_id': 42, 'orientation': '001', 'id': 7}\n"
+    assert done.stdout == "{'layer_id': 1, 'sample_id': 42, 'orientation': '001'}\n"

@@ -206,6 +206,12 @@ def test_materials_share_a_colour_only_if_there_are_too_many(formulas: set[str])
     plt.close("all")
 
 
+def test_what_is_no_axes_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^ax: one matplotlib Axes is needed, got .*ndarray"):
+        LayerStack().plot(plt.subplots(2)[1])
+    plt.close("all")
+
+
 def test_inks_are_black_and_white() -> None:
     ax = seeds().plot()
     where = colours(ax)

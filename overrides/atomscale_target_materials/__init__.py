@@ -49,4 +49,4 @@ if not TYPE_CHECKING:  # pragma: no branch - or a misspelt name would pass as An
         return globals().setdefault(name, found)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return [*__all__, "__version__"]

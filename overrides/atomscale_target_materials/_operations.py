@@ -137,8 +137,7 @@ def ensure_layer(settings: Settings, fields: Mapping[str, Any]) -> Flow[EnsureRe
 def _compare(settings: Settings, declared: LayerStack, sample_id: int) -> Flow[StackDiff]:
     """With what the list has, which may be nothing of a sample without layers."""
     rows = yield from list_target_materials(settings)
-    mine = [row for row in rows if row.sample_id == sample_id]
-    return declared.diff(LayerStack.from_rows(mine) if mine else LayerStack())
+    return declared.diff(LayerStack.from_rows(row for row in rows if row.sample_id == sample_id))
 
 
 def _found(status: Literal["added", "present"], diff: StackDiff) -> EnsureResult:

@@ -166,7 +166,7 @@ class _Model:
             return self._by_field(_MEMBERS(content))
 
     def _by_field(self, members: dict[str, Any]) -> Any:
-        known = {name: each for name, each in members.items() if name in self._known}
+        known = {name: members[name] for name in self._known if name in members}
         unknown = {name: each for name, each in members.items() if name not in self._known}
         if unknown and not self._rest:
             odd, names = json.dumps(next(iter(unknown))), ", ".join(self._known)
@@ -174,12 +174,14 @@ class _Model:
         try:
             model = self._fill(msgspec.json.encode(known))
         except ValueError as error:
-            for json_name, content in known.items():
-                step(json_name, reader(self._known[json_name][1]), content)
+            for json_name, value in known.items():
+                step(json_name, reader(self._known[json_name][1]), msgspec.json.encode(value))
             missing = "Object missing required field `(.*)`", r"the field '\1' is missing"
             raise Mismatch(re.sub(*missing, str(error))) from None
         if self._rest:
-            model.additional_properties = _dict(self._rest, unknown)
+            if self._rest != dict[str, Any]:
+                unknown = reader(self._rest)(msgspec.json.encode(unknown))
+            model.additional_properties = unknown
             self._misses += 1
             # At the first miss, the second, the fourth, ...: so that learning never costs much.
             if self._misses & (self._misses - 1) == 0 and len(unknown) <= MOST_LEARNED:
@@ -265,4 +267,4 @@ class _Probe(str):
         yield self
 
 
-_MEMBERS = _leaf(dict[str, Raw])
+_MEMBERS = _leaf(dict[str, Any])

@@ -224,7 +224,8 @@ class Client(_Client[httpx.BaseTransport]):
             declared: Made by `LayerStack.declare` or `LayerStack.from_file`.
             sample_id: ID of the target material. One that is not listed counts as empty: the server
                 refuses the first layer if there is no such material.
-            dry_run: Only look: the result's `diff` tells what would be done.
+            dry_run: Only look: the result's `diff` tells what would be done; where it is
+                `conflicting`, nothing would be, but an error be raised.
             on_progress: Called with the status of each layer, from the substrate up to the first
                 that fails. What it raises ends the call.
 

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
-__all__ = ["layers_from_frame"]
-
 Column = tuple[str, Any, list[Any]]
 """Name, kind and values. Kinds are int, float, bool, str, datetime (as microseconds since 1970, in
 UTC), dict (amounts: symbol -> number) and object (whatever JSON has)."""
@@ -237,8 +235,8 @@ def layers_from_frame(
     for each element, for example `element_dict.Ba`. The other fields of `TargetMaterial` are left
     aside, and nulls and NaN left out. Nothing is sent.
 
-    `id` and `sample_id` are taken too: of a table that came from the server drop them, or set them
-    anew, before you add its layers to another sample.
+    In a table that has such other fields, `id` is that of the target material: it is left aside,
+    too. `sample_id` is taken: drop it before you add the layers to another sample.
 
     Beware of what a reader of CSV files guesses: an orientation 001 that has become the number 1 is
     refused. `LayerStack.from_file` does not guess.
@@ -256,10 +254,13 @@ def layers_from_frame(
     """
     names, column, labels = _opened(frame)
     _check(names)
+    own, listed = {*_fields(LayerCreate)}, {*names} & {*_fields(TargetMaterial)}
+    # An entry's `id` is that of the target material.
+    taken = own - {"id"} if listed - own else own
     cells = {
         name: column(number)
         for number, name in enumerate(names)
-        if name in _fields(LayerCreate) or _is_amount(name, LayerCreate)
+        if name in taken or _is_amount(name, LayerCreate)
     }
     return [
         _layer(label, {name: values[number] for name, values in cells.items()})
@@ -297,9 +298,7 @@ def _check(names: list[Any]) -> None:
         if is_amount and field in names:
             raise ValueError(f"columns {field!r} and {name!r}: both have amounts; drop one of them")
         if name in names[:number]:
-            raise ValueError(
-                f"column {name!r}: there is another one of that name; drop one of them"
-            )
+            raise ValueError(f"column {name!r}: there are two of that name; drop one of them")
 
 
 def _layer(label: Any, cells: Mapping[str, Any]) -> LayerCreate:
@@ -313,7 +312,8 @@ def _layer(label: Any, cells: Mapping[str, Any]) -> LayerCreate:
                 fields[field] = _value(name, cell)
         return layer_create(fields)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"row {label!r}, {error}") from None
+        hint = "; a sample without layers has none: drop its row" * ("is missing" in str(error))
+        raise type(error)(f"row {label!r}, {error}{hint}") from None
 
 
 def _value(name: str, cell: Any) -> Any:

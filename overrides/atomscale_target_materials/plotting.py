@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 try:
+    from matplotlib.axes import Axes
     from matplotlib.font_manager import FontProperties
     from matplotlib.patches import Rectangle
     from matplotlib.text import Text
@@ -31,7 +32,6 @@ from .stacks import LayerStack, Positions, StackLayer
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
     from matplotlib.backend_bases import RendererBase
 
 
@@ -49,6 +49,8 @@ def plot(stacks: Sequence[LayerStack], ax: Axes | None = None) -> Axes:
     two materials of one picture want the same, one of them gets another, while there are any.
     """
     picture = _Picture(stacks)
+    if not isinstance(ax, Axes | None):
+        raise TypeError(f"ax: one matplotlib Axes is needed, got {type(ax)}")
     if ax is None:
         from matplotlib import pyplot as plt  # noqa: PLC0415 - who gives axes may do without
 

@@ -179,12 +179,12 @@ class LayerStack:
 
     @classmethod
     def from_rows(cls, rows: Iterable[TargetMaterial]) -> LayerStack:
-        """The stack of list entries (at least one) that share one `sample_id`."""
+        """The stack of list entries that share one `sample_id`; of none an empty one."""
         rows = tuple(rows)
         layers = (layer for layer in map(StackLayer, rows) if layer.layer_id is not None)
         name = next(filter(None, map(attrgetter("sample_name"), rows)), None)
         substrate = next(filter(None, map(attrgetter("substrate"), rows)), None)
-        return cls(rows[0].sample_id, name, substrate, layers, rows)
+        return cls(rows[0].sample_id if rows else None, name, substrate, layers, rows)
 
     @classmethod
     def declare(
@@ -425,7 +425,7 @@ class TargetMaterials(tuple[TargetMaterial, ...]):
         return _room("frames").to_arrow(self, elements, unknown)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draws the stacks in rows of six, each as `LayerStack.plot` does (extra `plot`)."""
+        """Draws the stacks in rows of up to six, each as `LayerStack.plot` does (extra `plot`)."""
         return _room("plotting").plot(self.stacks(), ax)  # type: ignore[no-any-return]
 
     def _repr_html_(self) -> str:

@@ -733,15 +733,15 @@ SUCCESSES = [
         "writes bytes that are no UTF-8",
         "strict JSON",
         *(
-            Answer("'utf-8' codec", member(text), path)
-            for text, path in (
-                (b'"mp_id": "\xff"', ".mp_id"),
-                (b'"x": {"y": ["caf\xe9"]}', ".x"),
-                (b'"\xff": 1', ""),
-                (b'"x": "\xc0\xaf"', ".x"),
-                (b'"x": "\xed\xa0\x80"', ".x"),
-                (b'"x": "\xf4\x90\x80\x80"', ".x"),
-                (b'"x": "\xe2\x82"', ".x"),
+            Answer("'utf-8' codec", member(text), "")
+            for text in (
+                b'"mp_id": "\xff"',
+                b'"x": {"y": ["caf\xe9"]}',
+                b'"\xff": 1',
+                b'"x": "\xc0\xaf"',
+                b'"x": "\xed\xa0\x80"',
+                b'"x": "\xf4\x90\x80\x80"',
+                b'"x": "\xe2\x82"',
             )
         ),
     ),
@@ -760,8 +760,8 @@ SUCCESSES = [
             Answer(MALFORMED, member(b'"x": ' + number))
             for number in (b"NaN", b"Infinity", b"-Infinity")
         ),
-        Answer("out of range", member(b'"x": 1e400'), ".x"),
-        Answer("out of range", member(b'"x": {"y": [-1e400]}'), ".x"),
+        Answer("out of range", member(b'"x": 1e400'), ""),
+        Answer("out of range", member(b'"x": {"y": [-1e400]}'), ""),
     ),
     judged(
         "counts beyond a double",
