@@ -102,6 +102,8 @@ def test_a_stack_is_drawn_from_the_substrate_up() -> None:
         ("Ba0.5Sr0.5TiO3", "Ba_{0.5}Sr_{0.5}TiO_{3}"),
         ("Ca3(PO4)2", "Ca_{3}(PO_{4})_{2}"),
         ("2H-MoS2 (0001)", "2H-MoS_{2} (0001)"),
+        ("Ba1/2Sr.5TiO3", "Ba_{1/2}Sr_{.5}TiO_{3}"),
+        ("lot B12", "lot B12"),
     ],
 )
 def test_amounts_are_subscripts(formula: str, shown: str) -> None:
@@ -293,7 +295,7 @@ def test_texts_shrink_with_the_axes_and_grow_again() -> None:
 
 def test_characters_that_the_font_lacks_are_boxes() -> None:
     ax = plot(row(composition_string="東BaTiO3", sample_name="a\u200bb\x00c\ud800\td\ne"))
-    assert r"□BaTiO$_{\mathregular{3}}$" in texts(ax)
+    assert "□BaTiO3" in texts(ax)
     assert "a b c d e" in texts(ax)
 
 

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 import httpcore
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,6 @@ from atomscale_target_materials import (
     AsyncClient,
     AtomscaleError,
     ClientClosedError,
-    _drivers,
     _transport,
 )
 from atomscale_target_materials._transport import INFLATE_AT_ONCE, Body, Unreadable
@@ -90,8 +90,6 @@ BUSY, FREE, OLD = Fake(available=False), Fake(), Fake(expired=True)
         pytest.param([BUSY], [None, None], id="busy"),
         pytest.param([BUSY, FREE, BUSY], [FREE, FREE], id="free"),
         pytest.param([OLD, FREE], [None, FREE, None], id="in turn"),
-        pytest.param([FREE] * 99, [FREE], id="nearly full"),
-        pytest.param([FREE] * 100, [None], id="full"),
     ],
 )
 def test_an_idle_connection_is_taken_past_the_pool(
@@ -143,7 +141,7 @@ def test_a_call_that_is_cancelled_last_leaves_an_idle_connection(
 
 @pytest.fixture
 def one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_drivers, "AT_ONCE", 1)
+    monkeypatch.setattr(_transport, "AT_ONCE", 1)
 
 
 def calls_of(client: AsyncClient, *layer_ids: int) -> list[asyncio.Task[Any]]:
@@ -164,7 +162,7 @@ def added(peer: Peer) -> None:
 def test_more_requests_than_turns_wait_in_order(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_drivers, "AT_ONCE", at_once)
+    monkeypatch.setattr(_transport, "AT_ONCE", at_once)
 
     async def calls(base_url: str) -> None:
         async with AsyncClient("key", base_url=base_url) as client:
@@ -187,6 +185,37 @@ def test_each_event_loop_has_turns_of_its_own(one_turn: None) -> None:
         for _ in range(2):
             asyncio.run(calls())
     assert server.connections == 2
+
+
+class Meeting(httpx.AsyncBaseTransport):
+    """Answers when so many have met."""
+
+    def __init__(self, together: int) -> None:
+        self._together = asyncio.Barrier(together)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._together.wait()
+        return httpx.Response(200, json=[])
+
+
+def test_a_transport_of_the_users_own_knows_no_turns(one_turn: None) -> None:
+    async def calls() -> None:
+        async with AsyncClient("key", transport=Meeting(3), timeout=5) as client:
+            await asyncio.gather(*[client.list_target_materials() for _ in range(3)])
+
+    asyncio.run(calls())
+
+
+def test_ended_loops_are_let_go() -> None:
+    async def call() -> None:
+        await client.list_target_materials()
+
+    with Server(replies(answer(200, []))) as server:
+        client = AsyncClient("key", base_url=server.base_url)
+        for _ in range(3):
+            asyncio.run(call())
+    transport = client._driver._transport
+    assert (len(transport._turns), len(transport._pools)) == (1, 1)
 
 
 def test_a_wait_that_outlasts_the_call_has_sent_nothing(one_turn: None) -> None:

@@ -168,12 +168,12 @@ def test_absent_fields_are_unset_and_the_answer_is_left_as_it_was(wide: Any) -> 
     ("pet", "kind"),
     [
         ({"name": "x", "lives": 9}, "Cat"),
-        ({"name": "x", "tricks": 1}, "Dog"),
-        ({"name": "x", "tricks": 1, "a": 1, "b": 2}, "Dog"),
+        ({"name": "x", "tricks": 1}, "Cat"),
+        ({"lives": "many", "tricks": 1}, "Dog"),
     ],
     ids=str,
 )
-def test_of_two_models_the_one_that_knows_more_is_taken(wide: Any, pet: Any, kind: str) -> None:
+def test_of_two_models_the_first_that_fits_is_taken(wide: Any, pet: Any, kind: str) -> None:
     model = converter(wide)({**LEAST, "pet": pet}).pet
     assert (type(model).__name__, model.to_dict()) == (kind, pet)
 

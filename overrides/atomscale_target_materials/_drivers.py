@@ -9,7 +9,7 @@ import random
 import ssl
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import lru_cache
 from typing import Any, Self
 
@@ -30,8 +30,6 @@ FAILURES = *TIMEOUTS, *BROKEN, OSError, Unreadable
 # Of an answer that is refused anyway no more is read: its first words tell why.
 LARGEST_ERROR = 1024 * 1024
 WIRE_OVERHEAD = 1024 * 1024
-# Requests of an event loop; more wait in order. In httpcore's pool that would cost more than they.
-AT_ONCE = 64
 USER_AGENT = f"atomscale-target-materials/{__version__}"
 ACCEPT = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
 # To parse one costs as much as all else here, and a client asks for the same few.
@@ -129,11 +127,6 @@ def _root(error: BaseException, handled: BaseException | None) -> BaseException:
     return error if ended else _root(beneath, handled)  # type: ignore[arg-type]
 
 
-def _turns(_: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
-    """What the requests of an event loop wait for; a cache keeps it, and lets go of old loops."""
-    return asyncio.Semaphore(AT_ONCE)
-
-
 class AsyncDriver:
     """Runs flows on an async transport."""
 
@@ -145,7 +138,6 @@ class AsyncDriver:
             needed = f"an httpx.{self.kind.__name__} is needed"
             raise TypeError(f"transport: {needed}, got {type(transport)}")
         self._transport, self._closed = transport, False
-        self._turns_of = lru_cache(_turns)
 
     def _open(self, exchange: _Exchange) -> Any:
         """The transport: from here on it may have sent the request, unless ours knows better."""
@@ -174,7 +166,7 @@ class AsyncDriver:
         if step.pause:
             await self._sleep(step.pause)
         with _Exchange(step) as exchange:
-            turns = self._turns_of(asyncio.get_running_loop())
+            turns = getattr(self._transport, "turns", nullcontext)()
             async with asyncio.timeout(exchange.limits.grant()) as waiting, turns:
                 # Its turn has come: from here on the transport sees to the limits.
                 waiting.reschedule(None)

@@ -24,9 +24,10 @@ import httpx
 from ._settings import Proxy
 from .errors import ConfigurationError
 
-# Seconds of the last: after a longer idle time the server may have dropped a connection, which a
-# write cannot find out safely. So few are idle, and those that are need no limit of their own.
-POOL = {"max_connections": 100, "keepalive_expiry": 1.0}
+# Seconds: after a longer idle time the server may have dropped a connection, which a write cannot
+# find out safely. So few are idle, and nobody waits for one: see `AsyncTransport.turns`.
+POOL = {"max_connections": None, "keepalive_expiry": 1.0}
+AT_ONCE = 64
 INFLATE_AT_ONCE, WRITE_AT_ONCE = 64 * 1024, 16 * 1024
 ROUND = count()
 
@@ -254,11 +255,10 @@ def _answer(response: Any) -> httpx.Response:
 def _free(pool: Any) -> Any:
     """An idle connection, past the pool's queue, which costs more than the rest; else the pool.
 
-    Whoever goes past it wakes nobody who waits in it: so nobody does when it is full. And what has
-    expired is closed by the pool alone.
+    What has expired is closed by the pool alone.
     """
     idle = [each for each in pool.connections if each.is_available()]
-    if not idle or len(pool.connections) >= POOL["max_connections"]:
+    if not idle:
         return pool
     # In turn: an awaited one is not busy at once, and none expires unseen.
     free = idle[next(ROUND) % len(idle)]
@@ -314,6 +314,11 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         kinds = httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy
         self._new_pool = partial(_pool, kinds, AsyncBackend(), ssl_context, proxy)
         self._pools: dict[asyncio.AbstractEventLoop, tuple[Any, AsyncGenerator[Any]]] = {}
+        self._turns: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+
+    def turns(self) -> asyncio.Semaphore:
+        """Has room for 64 requests of an event loop; others wait, which httpcore makes dear."""
+        return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `Transport.handle_request`."""
@@ -325,8 +330,9 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def _pool_of(self, loop: asyncio.AbstractEventLoop) -> Any:
         # A list: the loops of other threads come and go meanwhile.
-        for ended in [each for each in list(self._pools) if each.is_closed()]:
+        for ended in [each for each in list(self._turns) if each.is_closed()]:
             self._pools.pop(ended, None)
+            self._turns.pop(ended, None)
         if loop not in self._pools:
             life = self._life_of_pool()
             self._pools[loop] = await anext(life), life

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Misfit"]
 
-LONGEST_FORMULA = 1000
+LONGEST = 1000
 LONGEST_SHOWN = 80
 DECIMALS = 8
 """Of an amount: as many as pymatgen tells apart."""
@@ -99,7 +99,10 @@ def formula(amounts: Mapping[Any, float], place: str = "") -> str:
         ValueError: A symbol is no chemical element, or no formula can have that amount.
     """
     place = f"{place}.composition_string".lstrip(".")
-    given = fitting(dict[str, float], {str(key): each for key, each in amounts.items()}, place)[1]
+    symbols = {str(key): each for key, each in amounts.items()}
+    if len(symbols) < len(amounts):
+        raise ValueError(f"{place}: an element is there twice")
+    given = fitting(dict[str, float], symbols, place)[1]
     try:
         found = _of_amounts(given)
     except ValueError as error:
@@ -125,6 +128,8 @@ def _read(layer: StackLayer, field: str) -> tuple[Any, Misfit | None]:
     """What a field means, None where it is absent or a misfit."""
     given = _given(layer, field)
     try:
+        if len(given or "") > LONGEST:
+            raise ValueError(f"longer than {LONGEST} characters")  # noqa: TRY301 - it is told as others
         return (READERS[field](given) if given else None), None
     except ValueError as error:
         return None, Misfit(layer, field, str(error))
@@ -171,8 +176,6 @@ def _pymatgen(module: str) -> Any:
 
 
 def _of_formula(text: str) -> Composition:
-    if len(text) > LONGEST_FORMULA:
-        raise ValueError(f"a formula has at most {LONGEST_FORMULA} characters")
     _refuse_unreal(re.findall("[A-Z][a-z]*", text))
     try:
         return _possible(_pymatgen("core").Composition(text))

@@ -72,13 +72,13 @@ def to_polars(
         str: library.String, object: library.String,
         datetime.datetime: library.Datetime("us", "UTC"),
     }  # fmt: skip
-    table = []
+    table = {}
     for name, kind, values in _columns(materials, elements, unknown, _json):
         if kind is dict:
             series = _polars_map(library, values)
         else:
             series = library.Series(values, dtype=dtypes[kind])
-        table.append(series.alias(name))
+        table[name] = series
     return library.DataFrame(table)  # type: ignore[no-any-return]
 
 
@@ -311,9 +311,10 @@ def _layer(label: Any, cells: Mapping[str, Any]) -> LayerCreate:
             elif not _is_missing(cell):
                 fields[field] = _value(name, cell)
         return layer_create(fields)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
         hint = "; a sample without layers has none: drop its row" * ("is missing" in str(error))
-        raise type(error)(f"row {label!r}, {error}{hint}") from None
+        raise kind(f"row {label!r}, {error}{hint}") from None
 
 
 def _value(name: str, cell: Any) -> Any:

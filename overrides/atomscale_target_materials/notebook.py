@@ -66,9 +66,10 @@ DARK = "#332288", "#117733", "#882255", "#AA4499", "#8F7000"
 LIGHT = "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BBCC33", "#EE8866", "#77AADD"
 UNKNOWN = "#E6E6E6"
 
-_AMOUNT = re.compile(r"(?<=[A-Za-z)\]}])(?:[0-9]+(?:[./][0-9]+)?|\.[0-9]+)(?:[-\u2212\xb1][xyδ])?")
-_FORMULA = re.compile(
-    rf"(?:(?:[A-Z][a-z]?|[)\]}}])(?:{_AMOUNT.pattern})?|[(\[{{/:·])+(?: ?\([-0-9]+\))?"
+AMOUNT = re.compile(r"(?<=[A-Za-z)\]}])(?:[0-9]+(?:[./][0-9]+)?|\.[0-9]+)(?:[-\u2212\xb1][xyδ])?")
+FORMULA = re.compile(
+    r"(?:[0-9]+[A-Z]-)?"  # A polytype.
+    rf"(?:(?:[A-Z][a-z]?|[)\]}}])(?:{AMOUNT.pattern})?|[(\[{{/:·])+(?: ?\([-0-9]+\))?"
 )
 
 
@@ -202,8 +203,8 @@ def _layer(layer: StackLayer) -> str:
 
 
 def _formula(text: str) -> str:
-    if _FORMULA.fullmatch(text):
-        return _AMOUNT.sub(r"<sub>\g<0></sub>", _clipped(text))
+    if FORMULA.fullmatch(text):
+        return AMOUNT.sub(r"<sub>\g<0></sub>", _clipped(text))
     return _text(text)
 
 

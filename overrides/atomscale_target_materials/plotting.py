@@ -11,12 +11,14 @@ import textwrap
 import warnings
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from math import ceil, isqrt
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 try:
+    from matplotlib import rcParams
     from matplotlib.axes import Axes
     from matplotlib.font_manager import FontProperties
     from matplotlib.patches import Rectangle
@@ -27,7 +29,7 @@ except ImportError:
         "plot() needs an extra: pip install 'atomscale-target-materials[plot]', or matplotlib"
     ) from None
 
-from .notebook import UNKNOWN, colours, ink, material_of
+from .notebook import AMOUNT, FORMULA, UNKNOWN, colours, ink, material_of
 from .stacks import LayerStack, Positions, StackLayer
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ LAYER, GAP, SUBSTRATE = 28.0, 18.0, 32.0
 NARROWEST, WIDEST, WIDEST_MARGIN = 96.0, 170.0, 70.0
 PAD, SPACE, LEADING = 5.0, 20.0, 1.3
 LARGE, MEDIUM, SMALL, SMALLEST = 10.0, 9.0, 7.0, 5.5
-CHARACTERS, STACKS_IN_A_ROW, INCHES = 200, 6, 60  # at most
+CHARACTERS, STACKS_IN_A_ROW, INCHES = 80, 6, 60  # at most
 
 
 def plot(stacks: Sequence[LayerStack], ax: Axes | None = None) -> Axes:
@@ -210,20 +212,23 @@ def _clean(text: str | None) -> str:
     """The text on one line, with a box for each character that the font does not have."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text or "").split())
     text = text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}…"
-    return "".join(c if c.isascii() or _has_glyph(c) else "□" for c in text)
+    family = tuple(rcParams["font.family"])
+    return "".join(c if c.isascii() or _has_glyph(c, family) else "□" for c in text)
 
 
-def _has_glyph(character: str) -> bool:
+@lru_cache(maxsize=10_000)
+def _has_glyph(character: str, _family: tuple[str, ...]) -> bool:
     with warnings.catch_warnings(record=True) as missing:
         warnings.simplefilter("always")
         _ = _Words(character).width
     return not missing
 
 
-def _subscripts(formula: str) -> str:
-    """The amounts below the line: Al0.3Ga0.7As, Ca3(PO4)2."""
-    amount = r"([A-Z][a-z]?|[)\]])([0-9]+(?:\.[0-9]+)?)"
-    return re.sub(amount, r"\1$_{\\mathregular{\2}}$", formula)
+def _subscripts(text: str) -> str:
+    """The amounts of a formula below the line: Al0.3Ga0.7As, Ca3(PO4)2."""
+    if FORMULA.fullmatch(text.removesuffix("…")):
+        return AMOUNT.sub(r"$_{\\mathregular{\g<0>}}$", text)
+    return text
 
 
 def _crystallographic(details: str) -> str:

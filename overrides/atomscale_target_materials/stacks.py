@@ -77,7 +77,8 @@ class StackLayer:
             `materials`); None where it is not known, ValueError where it is no space group.
         miller: `orientation` as three or four integers, for example `(0, 0, 1)`; None where it is
             not known, ValueError where it cannot be read.
-        materials_project_url: The page of `mp_id`, or None.
+        materials_project_url: The page of `mp_id`; None where it is not known, ValueError where it
+            is no such ID.
     """
 
     row: TargetMaterial | LayerCreate

@@ -266,7 +266,7 @@ MECHANISMS: dict[str, Mechanism] = {
         _joins_addresses,
     ),
     "many connections": Mechanism(
-        "_transport.POOL", "up to 100 connections at a time",
+        "_transport.POOL", "connects anew where no connection is idle",
         _item_of(_transport.POOL, "max_connections", 1),
     ),
     "a pool of its own": Mechanism(

@@ -180,7 +180,7 @@ MECHANISMS: dict[str, Mechanism] = {
     "turns": Mechanism(
         "_drivers.AsyncDriver",
         "of the requests of an event loop 64 are under way, the others wait in order",
-        replacing(_drivers, "_turns", lambda _: contextlib.nullcontext()),
+        replacing(_transport.AsyncTransport, "turns", lambda _: contextlib.nullcontext()),
     ),
     "nothing sent yet": Mechanism(
         "_transport._core",
@@ -601,7 +601,7 @@ DEADLINE = [
         all_in_use(_pooled("max_connections", 1)),
     ),
     Fault(
-        1, "all turns are taken", "turns", all_in_use(replacing(_drivers, "AT_ONCE", 1), "async")
+        1, "all turns are taken", "turns", all_in_use(replacing(_transport, "AT_ONCE", 1), "async")
     ),
 ]
 
