@@ -317,7 +317,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._turns: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
     def turns(self) -> asyncio.Semaphore:
-        """Has room for 64 requests of an event loop; others wait, which httpcore makes dear."""
+        """Room for 64 requests in an event loop: to wait in httpcore's pool costs more."""
         return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -179,7 +179,7 @@ MECHANISMS: dict[str, Mechanism] = {
     ),
     "turns": Mechanism(
         "_drivers.AsyncDriver",
-        "of the requests of an event loop 64 are under way, the others wait in order",
+        "of a client's requests in an event loop 64 are under way, the others wait in order",
         replacing(_transport.AsyncTransport, "turns", lambda _: contextlib.nullcontext()),
     ),
     "nothing sent yet": Mechanism(
