@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import build_docs
 from atomscale_target_materials import Client, ConflictError, LayerStack
 from atomscale_target_materials.sandbox import Sandbox
 
@@ -34,9 +35,7 @@ GUIDES = [
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(
-        rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
-    )
+    return build_docs.blocks(page.read_text("utf-8"), language)
 
 
 SNIPPETS = [(page, block) for page in PAGES for block in blocks(page, "python")]

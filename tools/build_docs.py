@@ -59,13 +59,17 @@ def flat(text: str) -> str:
     return pages.sub(lambda link: link[1].lower().replace("readme", "index"), text)
 
 
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a page that are in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
 def drawn(text: str, page: Path) -> str:
     """A page's text: its pictures are drawn, and what a notebook shows is filled in."""
     if "](images/" not in text and "<!-- shown: " not in text:
         return text
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     script = page.with_suffix(".py")
-    script.write_text("\n".join(blocks), "utf-8")
+    script.write_text("\n".join(blocks(text, "python")), "utf-8")
     names = run(script, page.parent / "images")
     script.unlink()
     shown = re.compile(r"<!-- shown: (\w+) -->")

@@ -194,7 +194,7 @@ class Driver(AsyncDriver):
     _sleep: Any = staticmethod(time.sleep)
 
     def run(self, flow: Flow[T]) -> T:  # type: ignore[override]
-        """As above; `_send` awaits nothing here, so that this runs to its end at once."""
+        """As `AsyncDriver.run`; `_send` awaits nothing here, so it runs to its end at once."""
         try:
             return super().run(flow).send(None)  # type: ignore[no-any-return]
         except StopIteration as stop:

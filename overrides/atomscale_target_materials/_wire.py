@@ -56,7 +56,7 @@ def reader(hint: Any) -> Read:
     """What reads JSON for a type hint of the generated code."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in UNIONS:
-        return partial(_one_of, [*map(reader, _kinds(hint))], NoneType in args)
+        return partial(_one_of, [*map(reader, kinds_of(hint))], NoneType in args)
     if origin is list:
         return _leaf(list[Raw], partial(_list, reader(args[0])))
     if origin is dict:
@@ -64,7 +64,7 @@ def reader(hint: Any) -> Read:
     return _Model(hint).read if attrs.has(hint) else _leaf(*_wire(hint))
 
 
-def _kinds(hint: Any) -> list[Any]:
+def kinds_of(hint: Any) -> list[Any]:
     """What a union is of, but for null and Unset; of any other hint itself."""
     kinds = get_args(hint) if get_origin(hint) in UNIONS else (hint,)
     return [kind for kind in kinds if kind not in (NoneType, Unset)] or [NoneType]
@@ -85,7 +85,7 @@ def _leaf(wire: Any, make: Read | None = None) -> Read:
 
 def _wire(hint: Any) -> tuple[Any, Read | None]:
     """The type that msgspec reads, and what makes the value of that; Raw: it is read by level."""
-    kind, *others = _kinds(hint)
+    kind, *others = kinds_of(hint)
     is_model, is_moment = attrs.has(kind), kind is datetime.datetime
     wire = str if is_moment else TYPES.get(kind, kind)
     if is_model or get_origin(kind) in (list, dict):

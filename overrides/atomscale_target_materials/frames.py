@@ -20,15 +20,15 @@ from importlib import import_module
 from itertools import chain
 from operator import attrgetter
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args
 
 import attrs
 import msgspec
 
 from atomscale_target_materials_api.models import LayerCreate, TargetMaterial
-from atomscale_target_materials_api.types import UNSET, Unset
+from atomscale_target_materials_api.types import UNSET
 
-from ._wire import UNIONS, fields_of
+from ._wire import fields_of, hints_of, kinds_of
 from .stacks import Elements, layer_create
 
 if TYPE_CHECKING:
@@ -75,10 +75,9 @@ def to_polars(
     table = {}
     for name, kind, values in _columns(materials, elements, unknown, _json):
         if kind is dict:
-            series = _polars_map(library, values)
+            table[name] = _polars_map(library, values)
         else:
-            series = library.Series(values, dtype=dtypes[kind])
-        table[name] = series
+            table[name] = library.Series(values, dtype=dtypes[kind])
     return library.DataFrame(table)  # type: ignore[no-any-return]
 
 
@@ -182,10 +181,10 @@ def _fields(cls: Any) -> dict[str, tuple[str, Any]]:
 
 
 def _kind(hint: Any) -> Any:
-    kinds = {*(get_args(hint) if get_origin(hint) in UNIONS else [hint])} - {Unset, NoneType}
-    kind = kinds.pop() if len(kinds) == 1 else object
+    kind, *others = kinds_of(hint)
+    kind = object if others else kind
     if attrs.has(kind) and not fields_of(kind)[0]:
-        is_amounts = get_type_hints(kind).get("additional_properties") == dict[str, float]
+        is_amounts = hints_of(kind).get("additional_properties") == dict[str, float]
         return dict if is_amounts else object
     return kind if kind in (int, float, bool, str, datetime.datetime) else object
 

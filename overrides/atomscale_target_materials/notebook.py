@@ -16,6 +16,8 @@ from zlib import crc32
 
 import attrs
 
+from .stacks import Positions
+
 if TYPE_CHECKING:
     from .stacks import LayerStack, StackLayer, TargetMaterials
 
@@ -101,6 +103,16 @@ def material_of(layer: StackLayer) -> str:
     return str(attrs.evolve(layer, row=attrs.evolve(layer.row, orientation=None)))
 
 
+def missing_between(below: StackLayer | None, layer: StackLayer) -> Positions:
+    """The positions that have no layer between these two; from 1 where there is none below."""
+    return Positions([range(max(below.layer_id if below else 0, 0) + 1, layer.layer_id)])
+
+
+def listed(positions: Positions) -> str:
+    """As its repr, without the brackets: 2, 4-6."""
+    return repr(positions).strip("[]")
+
+
 def stack_html(stack: LayerStack) -> str:
     """A drawing of the stack: the substrate hatched, above it a slab for each layer.
 
@@ -170,10 +182,8 @@ def _slabs(
     fill = fills[material_of(layer)]
     style = f' style="background-color:{fill};color:{ink(fill)}"'
     yield _row(position, "layer", _layer(layer), _text(layer.space_group or ""), style)
-    low, high = max(below.layer_id if below else 0, 0) + 1, layer.layer_id - 1
-    if low <= high:
-        missing = f"{_count(high - low + 1, 'position')} missing"
-        yield _row(f"{low}" if low == high else f"{low}-{high}", "gap", missing)
+    if missing := missing_between(below, layer):
+        yield _row(listed(missing), "gap", f"{_count(len(missing), 'position')} missing")
 
 
 def _row(position: str, kind: str, slab: str, space_group: str = "", style: str = "") -> str:
@@ -183,7 +193,7 @@ def _row(position: str, kind: str, slab: str, space_group: str = "", style: str 
 
 def _oddities(stack: LayerStack) -> Iterator[str]:
     if stack.gaps:
-        yield f"missing: {_clipped(str(stack.gaps).strip('[]'))}"
+        yield f"missing: {_clipped(listed(stack.gaps))}"
     if stack.duplicates:
         yield f"duplicate: {_clipped(', '.join(map(str, stack.duplicates)))}"
 

@@ -29,8 +29,17 @@ except ImportError:
         "plot() needs an extra: pip install 'atomscale-target-materials[plot]', or matplotlib"
     ) from None
 
-from .notebook import AMOUNT, FORMULA, UNKNOWN, colours, ink, material_of
-from .stacks import LayerStack, Positions, StackLayer
+from .notebook import (
+    AMOUNT,
+    FORMULA,
+    UNKNOWN,
+    colours,
+    ink,
+    listed,
+    material_of,
+    missing_between,
+)  # fmt: skip
+from .stacks import LayerStack, StackLayer
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -176,14 +185,12 @@ def _slabs(stack: LayerStack) -> Iterator[_Slab]:
     name = _Words(substrate, LARGE, _subscripts) if substrate else _Words("substrate not known")
     hatched = {"facecolor": "0.93", "edgecolor": "0.65", "hatch": "////"}
     yield _Slab(name, hatched, SUBSTRATE)
-    below, doubled = 0, {*stack.duplicates}
-    for layer in stack.layers:
-        if missing := range(max(below, 0) + 1, layer.layer_id):
-            text = repr(Positions([missing])).strip("[]")
+    doubled = {*stack.duplicates}
+    for below, layer in zip([None, *stack.layers], stack.layers, strict=False):
+        if missing := missing_between(below, layer):
             dashed = {"facecolor": "none", "edgecolor": "0.5", "linestyle": "--"}
-            yield _Slab(_Words(f"missing: {text}"), dashed, GAP)
-        below = layer.layer_id
-        yield _layer(layer, "bold" if below in doubled else "normal")
+            yield _Slab(_Words(f"missing: {listed(missing)}"), dashed, GAP)
+        yield _layer(layer, "bold" if layer.layer_id in doubled else "normal")
     if not stack.layers:
         yield _Slab(_Words("no layers"), {"facecolor": "none", "edgecolor": "none"}, GAP)
 

@@ -35,7 +35,7 @@ Elements = Literal["map", "columns"]
 
 
 def _room(name: str) -> Any:
-    """An optional room, which names the extra that it needs."""
+    """A part that is imported where it is used; it names the extra that it needs."""
     return import_module(f".{name}", __package__)
 
 

@@ -6,17 +6,16 @@ error names the file, the line and the column.
 """
 
 from contextlib import suppress
-from functools import cache
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import attrs
 
-from atomscale_target_materials_api import models
 from atomscale_target_materials_api.models import LayerCreate
 
+from .._wire import hints_of
 from ..stacks import LayerStack, layer_create
 
 PARSERS = {".csv": "_csv", ".yaml": "_yaml", ".yml": "_yaml"}
@@ -75,13 +74,14 @@ def _stack_of(substrate: Cell | None, layers: list[Layer]) -> LayerStack:
 
 
 def _fields(layer: Layer) -> dict[str, Any]:
+    hints = hints_of(LayerCreate)
     fields: dict[str, Any] = {}
     for name, symbol, cell in layer.values:
-        if name.text not in _hints():
-            raise name.wrong(f"{name.text!r} is none of the fields {', '.join(_hints())}")
+        if name.text not in hints:
+            raise name.wrong(f"{name.text!r} is none of the fields {', '.join(hints)}")
         if not (symbol or cell.text):
             continue
-        is_text = str in get_args(_hints()[name.text]) and not symbol
+        is_text = str in get_args(hints[name.text]) and not symbol
         value = cell.text if is_text else _number(cell)
         given: Any = {symbol: value} if symbol else value
         _created(cell, {"layer_id": 1, name.text: given})
@@ -96,11 +96,6 @@ def _created(place: Cell, fields: dict[str, Any]) -> LayerCreate:
         return layer_create(fields)
     except (TypeError, ValueError) as error:
         raise place.wrong(str(error)) from None
-
-
-@cache
-def _hints() -> dict[str, Any]:
-    return get_type_hints(models.LayerCreate, localns=vars(models))
 
 
 def _number(cell: Cell) -> int | float:
