@@ -42,7 +42,7 @@ def local_cluster() -> LocalCluster:
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",  # a free port, but
         scheduler_kwargs={"dashboard": False},  # no dashboard there
-        silence_logs="ERROR",
+        silence_logs="CRITICAL",  # ending, a worker may miss a heartbeat; a task's error is raised
         security=True,  # or every user of this machine could have the workers run code
     )
 
