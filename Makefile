@@ -45,13 +45,15 @@ test: lint-spec check-generated lint types unit docs wheel  ## everything that C
 	fi
 	@touch $@
 
-lock: | env  ## new versions into dev.lock, demo.lock and provider.lock
+lock: | env  ## new versions into dev.lock, demo.lock, peers.lock and provider.lock
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --all-extras --group dev pyproject.toml -o dev.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --extra sandbox --extra yaml --group demo -c dev.lock pyproject.toml -o demo.lock
-	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 --group pyproject.toml:provider -o provider.lock
+	@for group in peers provider; do \
+	  uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-header \
+	    --python-version 3.11 --group pyproject.toml:$$group -o $$group.lock; \
+	done
 
 generate: build/generated.stamp  ## openapi.yaml -> generated/, whole or not at all
 
@@ -103,7 +105,7 @@ bench-check: | env  ## instructions that decode, calls and import take, against 
 docs: | env  ## the documentation site, into build/site/; it opens as files, too
 	@python tools/build_docs.py build
 
-.venv-provider/ready: provider.lock
+.venv-provider/ready .venv-peers/ready: .venv-%/ready: %.lock
 	@echo "making $(@D)"
 	@rm -rf $(@D)
 	@$(INTERPRETER) -m venv $(@D)
