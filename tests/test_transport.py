@@ -1,7 +1,7 @@
 import asyncio
 import gzip
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from typing import Any
 
@@ -22,8 +22,9 @@ from atomscale_target_materials import (
 from atomscale_target_materials._transport import INFLATE_AT_ONCE, Body, Unreadable
 
 from .conftest import Caller
+from .faults.rows_network import contexts
 from .faults.table import once
-from .server import Peer, Server, answer, replies
+from .server import Peer, Server, answer, header, replies
 
 SIZES = st.sampled_from([0, 1, INFLATE_AT_ONCE - 1, INFLATE_AT_ONCE, INFLATE_AT_ONCE + 1, 300_000])
 STEPS = st.integers(1, 40_000)
@@ -69,9 +70,8 @@ def test_any_bytes_end_in_a_body_or_in_an_error_of_ours(data: bytes, step: int) 
 class Fake:
     """What a transport sees of a connection, and of a pool; it is never there to be had."""
 
-    def __init__(self, *, available: bool = True, expired: bool = False, of: Any = ()) -> None:
-        self.is_available, self.has_expired = (lambda: available), (lambda: expired)
-        self.connections = list(of)
+    def __init__(self, *, available: bool = True, of: Any = ()) -> None:
+        self.is_available, self.connections = (lambda: available), list(of)
 
     def handle_request(self, _: object) -> Any:
         raise httpcore.ConnectionNotAvailable
@@ -80,7 +80,7 @@ class Fake:
         raise httpcore.ConnectionNotAvailable
 
 
-BUSY, FREE, OLD = Fake(available=False), Fake(), Fake(expired=True)
+BUSY, FREE, OTHER = Fake(available=False), Fake(), Fake()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ BUSY, FREE, OLD = Fake(available=False), Fake(), Fake(expired=True)
         pytest.param([], [None, None], id="none"),
         pytest.param([BUSY], [None, None], id="busy"),
         pytest.param([BUSY, FREE, BUSY], [FREE, FREE], id="free"),
-        pytest.param([OLD, FREE], [None, FREE, None], id="in turn"),
+        pytest.param([OTHER, FREE], [OTHER, FREE, OTHER], id="in turn"),
     ],
 )
 def test_an_idle_connection_is_taken_past_the_pool(
@@ -108,32 +108,61 @@ def test_a_connection_that_is_gone_meanwhile_is_left_to_the_pool(
         assert not caller(lambda client: client.list_target_materials(), base_url=server.base_url)
 
 
-def test_a_call_that_is_cancelled_last_leaves_an_idle_connection(
-    monkeypatch: pytest.MonkeyPatch,
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """In the loop of the client: so a turn of the loop stands for a step of the exchange."""
+    ends = asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError
+    with suppress(*ends), closing(writer):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            await reader.readexactly(int(header(head, "content-length") or 0))
+            writer.write(answer(200, [] if head.startswith(b"GET") else {"id": 1, "layer_id": 1}))
+
+
+async def cancelled(client: AsyncClient, turns: int, cancels: int) -> bool:
+    """Was a call cancelled, so often, after that many turns of the loop, or was it done by then?"""
+    call = asyncio.create_task(client.add_layer(layer_id=1))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    for _ in range(cancels):
+        call.cancel()
+        await asyncio.sleep(0)
+    with suppress(asyncio.CancelledError):
+        await call
+    return call.cancelled()
+
+
+def in_use(client: AsyncClient) -> list[Any]:
+    """Pools that serve a request, and connections that are neither idle nor closed."""
+    pools = [pool for pool, _ in client._driver._transport._pools.values()]
+    connections = [each for pool in pools for each in pool.connections]
+    serving = [pool for pool in pools if "[Requests: 0 active, 0 queued |" not in repr(pool)]
+    return serving + [each for each in connections if not each.is_idle() and not each.is_closed()]
+
+
+@pytest.mark.parametrize("cancels", [1, 2])
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_a_call_cancelled_at_any_moment_leaves_no_connection_in_use(
+    tls: bool, kept: bool, cancels: int
 ) -> None:
-    async def calls(base_url: str) -> None:
-        async with AsyncClient("key", base_url=base_url) as client:
-            await client.list_target_materials()
-            [(pool, _)] = client._driver._transport._pools.values()
-            closing, closed = asyncio.Event(), httpcore.AsyncHTTP11Connection._response_closed
+    of_server, of_client = contexts() if tls else (None, None)
 
-            async def late(connection: Any) -> None:
-                closing.set()
-                await asyncio.sleep(0)
-                await closed(connection)
+    async def calls() -> int:
+        server = await asyncio.start_server(serve, "127.0.0.1", ssl=of_server)
+        port = server.sockets[0].getsockname()[1]
+        url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
+        async with server:
+            for turns in count():
+                async with AsyncClient("key", base_url=url, ssl_context=of_client) as client:
+                    if kept:
+                        await client.list_target_materials()
+                    if not await cancelled(client, turns, cancels):
+                        return turns
+                    for _ in range(1000):
+                        await asyncio.sleep(0)
+                    assert in_use(client) == [], f"after {turns} turns"
+        raise AssertionError
 
-            monkeypatch.setattr(httpcore.AsyncHTTP11Connection, "_response_closed", late)
-            call = asyncio.create_task(client.list_target_materials())
-            await closing.wait()
-            call.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await call
-            await client.list_target_materials()
-            assert [each.is_idle() for each in pool.connections] == [True]
-
-    with Server(replies(answer(200, []))) as server:
-        asyncio.run(calls(server.base_url))
-    assert server.connections == 1
+    assert asyncio.run(calls()) > 10
 
 
 # Turns

@@ -154,8 +154,7 @@ def _detail_of(outcome: Outcome) -> str:
         return msgspec.json.encode(content).decode()
     except (ValueError, RecursionError):
         text = bytes(outcome.content).decode(errors="replace").lstrip("\ufeff \t\r\n")
-        is_html = "html" in outcome.headers.get("content-type", "").lower()
-        return "" if is_html or text.startswith("<") else text
+        return "" if text.startswith("<") else text  # HTML says nothing.
 
 
 def _is_fastapi(item: Any) -> bool:

@@ -9,9 +9,9 @@ import random
 import ssl
 import sys
 import time
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, aclosing, closing, nullcontext
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any
 
 import httpcore
 import httpx
@@ -22,14 +22,12 @@ from ._transport import Body, Limits, Unreadable, settle
 from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError, ClientClosedError
 
 # Of a transport that is not ours: ours keeps a record of what was sent.
-UNCONNECTED = httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout
-NOT_SENT = *UNCONNECTED, httpx.ProxyError, httpx.LocalProtocolError
+NOT_SENT = httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError
 TIMEOUTS = TimeoutError, httpcore.TimeoutException, httpx.TimeoutException
 BROKEN = httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpx.TransportError
 FAILURES = *TIMEOUTS, *BROKEN, OSError, Unreadable
 # Of an answer that is refused anyway no more is read: its first words tell why.
 LARGEST_ERROR = 1024 * 1024
-WIRE_OVERHEAD = 1024 * 1024
 USER_AGENT = f"atomscale-target-materials/{__version__}"
 ACCEPT = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip"}
 # To parse one costs as much as all else here, and a client asks for the same few.
@@ -53,18 +51,20 @@ def _http_request(step: Send, limits: Limits) -> httpx.Request:
     return request
 
 
-class _Exchange:
+class _Exchange(AbstractContextManager["_Exchange"]):
     """What is learned of one answer while it comes in; what goes wrong inside becomes a failure."""
 
     def __init__(self, step: Send) -> None:
         self.settings = step.settings
-        # Twice: the frames of small chunks may be as large as what is in them.
+        # Twice: the frames of small chunks may be as large as what is in them. And an error.
         end = step.end or time.monotonic() + step.settings.timeout
-        self.limits = Limits(end, 2 * step.settings.max_response_bytes + WIRE_OVERHEAD)
+        self.limits = Limits(end, 2 * step.settings.max_response_bytes + LARGEST_ERROR)
         self.request = _http_request(step, self.limits)
         self.answer: tuple[int | None, dict[str, str]] = None, {}  # Status and headers.
         self.body = Body("", 0)
         self.failure: Failure | None = None
+        # What the caller is handling is not ours, though it becomes the context of what goes wrong.
+        self.handled = sys.exception()
 
     def begin(self, response: httpx.Response) -> None:
         """Status and headers are here."""
@@ -79,21 +79,15 @@ class _Exchange:
             settle(response)
         self.body.end()
 
-    def __enter__(self) -> Self:
-        # What the caller is handling is not ours, though it becomes the context of what goes wrong.
-        self.handled = sys.exception()
-        return self
-
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        # What goes on (Ctrl-C, a cancellation, a fault of a transport) does without the key.
+        self.request.headers.pop("X-API-KEY", None)
         if isinstance(error, FAILURES):
             self.failure = self._failure(error)
-        elif error is not None:
-            # Ctrl-C, a cancellation, a fault of a transport: it goes on without what holds the key.
-            self.request.headers.pop("X-API-KEY", None)
-            if self.limits.ours or not isinstance(error, Exception):
-                error.__cause__, error.__context__ = None, self.handled
-                error.with_traceback(None)
-        return self.failure is not None
+        elif error is not None and (self.limits.ours or not isinstance(error, Exception)):
+            error.__cause__, error.__context__ = None, self.handled
+            error.with_traceback(None)
+        return isinstance(error, FAILURES)
 
     def _failure(self, error: BaseException) -> Failure:
         sent = self.limits.sent and not isinstance(error, NOT_SENT)
@@ -135,8 +129,7 @@ class AsyncDriver:
 
     def __init__(self, transport: Any) -> None:
         if not isinstance(transport, self.kind):
-            needed = f"an httpx.{self.kind.__name__} is needed"
-            raise TypeError(f"transport: {needed}, got {type(transport)}")
+            raise TypeError(f"transport: an httpx.{self.kind.__name__}, not {type(transport)}")
         self._transport, self._closed = transport, False
 
     def _open(self, exchange: _Exchange) -> Any:
@@ -166,20 +159,27 @@ class AsyncDriver:
         if step.pause:
             await self._sleep(step.pause)
         with _Exchange(step) as exchange:
-            turns = getattr(self._transport, "turns", nullcontext)()
+            task = asyncio.create_task(self._exchange(exchange))
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                exchange.limits.end_now(task)
+                await asyncio.wait([task])
+                raise
+        return exchange.outcome()
+
+    async def _exchange(self, exchange: _Exchange) -> None:
+        turns = getattr(self._transport, "turns", nullcontext)()
+        with exchange:  # Here too: after a cancellation nobody may be left to look at a failure.
             async with asyncio.timeout(exchange.limits.grant()) as waiting, turns:
                 # Its turn has come: from here on the transport sees to the limits.
                 waiting.reschedule(None)
                 response = await self._open(exchange).handle_async_request(exchange.request)
-                try:
+                async with aclosing(response.stream):
                     exchange.begin(response)
                     async for chunk in response.stream:
                         exchange.body.feed(chunk)
                     exchange.end(response)
-                finally:
-                    # A cancellation here would leave the connection in use for ever.
-                    await asyncio.shield(response.stream.aclose())
-        return exchange.outcome()
 
     async def aclose(self) -> None:
         """Closes the connections, for good."""

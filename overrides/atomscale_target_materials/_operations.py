@@ -58,8 +58,7 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
 
 def list_target_materials(settings: Settings) -> Flow[TargetMaterials]:
     """All entries of the list (API reference, A1)."""
-    rows = yield from call(settings, _list, {})
-    return TargetMaterials(rows)
+    return TargetMaterials((yield from call(settings, _list, {})))
 
 
 def add_layer(settings: Settings, fields: Mapping[str, Any]) -> Flow[Layer]:

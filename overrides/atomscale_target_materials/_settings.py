@@ -11,10 +11,9 @@ import os
 import re
 import warnings
 from base64 import b64encode
-from collections.abc import Callable
 from contextlib import suppress
 from numbers import Integral, Real
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -75,15 +74,13 @@ def _forms_of(unit: str) -> str:
     return rf"(?>{percent}|{escaped}|{entity}|{plain})"
 
 
-def _without_answers(record: logging.LogRecord) -> bool:
+def _event_alone(record: logging.LogRecord) -> bool:
     """At DEBUG httpcore logs what a server sends, which may be the key: the event is enough."""
-    event, _, _ = record.getMessage().partition(" ")
-    if event.startswith("receive_response"):
-        record.msg, record.args = event, ()
+    record.msg, record.args = record.getMessage().partition(" ")[0], ()
     return True
 
 
-logging.getLogger("httpcore.http11").addFilter(_without_answers)
+logging.getLogger("httpcore.http11").addFilter(_event_alone)
 
 DEFAULT_BASE_URL = "https://api.atomscale.ai"
 
@@ -96,9 +93,6 @@ LIMITS: Any = {
 # Dotted labels of letters, digits, hyphens (underscores are seen too), or an IPv6 address.
 HOST = r"(?a)(?:(?!-)[\w-]{1,63}(?<!-)(?:\.|$))+|[0-9a-f:.]*:[0-9a-f:.]*"
 
-Faults = dict[str, bool]
-"""What may be wrong with a setting, the first first, and whether it is."""
-
 
 def _limit(settings: object, attribute: Any, value: Any) -> None:
     wanted, kind, most = LIMITS[attribute.type]
@@ -109,8 +103,7 @@ def _limit(settings: object, attribute: Any, value: Any) -> None:
     object.__setattr__(settings, attribute.name, attribute.type(value))
 
 
-@attrs.frozen
-class Proxy:
+class Proxy(NamedTuple):
     """What https requests are tunnelled through."""
 
     url: str
@@ -167,8 +160,11 @@ def _given(argument: Secret, parameter: str, *variables: str) -> list[tuple[Secr
     return [(Secret(value), f"the environment variable {name}") for name, value in found if value]
 
 
-def _checked(what: str, value: Secret, source: str, faults_of: Callable[[str], Faults]) -> Any:
-    """The value, or an error that does not repeat it: it may be secret."""
+def _checked(what: str, value: Secret, source: str, faults_of: Any) -> Any:
+    """The value, or an error that does not repeat it: it may be secret.
+
+    `faults_of` tells what may be wrong with it, the first first, and whether it is.
+    """
     faults = {f"must be a str, not {type(value.reveal()).__name__}": True}
     if isinstance(value.reveal(), str):
         faults = faults_of(value.reveal())
@@ -178,13 +174,13 @@ def _checked(what: str, value: Secret, source: str, faults_of: Callable[[str], F
     return value.reveal()
 
 
-def _faults_of_key(key: str) -> Faults:
+def _faults_of_key(key: str) -> dict[str, bool]:
     key = key.strip()
     odd = "has characters that no key has (printable ASCII only): was something copied with it?"
     return {"is empty": not key, odd: not (key.isascii() and key.isprintable())}
 
 
-def _faults_of_base_url(url: str) -> Faults:
+def _faults_of_base_url(url: str) -> dict[str, bool]:
     parts = _address(url)
     odd = bool(re.search(r"[^!-~]|\\", url))
     plain = parts.scheme == "http" and not _is_loopback(parts.hostname or "")
@@ -200,7 +196,7 @@ def _faults_of_base_url(url: str) -> Faults:
     return {f"{fault}; it looks like {DEFAULT_BASE_URL}": faults[fault] for fault in faults}
 
 
-def _faults_of_proxy(url: str) -> Faults:
+def _faults_of_proxy(url: str) -> dict[str, bool]:
     parts = _address(url)
     other = not re.match(r"(?i)\s*http://", url)
     # A slash in the password, not percent-encoded, makes a path of it.

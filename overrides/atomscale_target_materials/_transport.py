@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -22,11 +22,12 @@ import httpcore
 import httpx
 
 from ._settings import Proxy
+from ._steps import T
 from .errors import ConfigurationError
 
 # Seconds: after a longer idle time the server may have dropped a connection, which a write cannot
 # find out safely. So few are idle, and nobody waits for one: see `AsyncTransport.turns`.
-POOL = {"max_connections": None, "keepalive_expiry": 1.0}
+LONGEST_IDLE = 1.0
 AT_ONCE = 64
 INFLATE_AT_ONCE, WRITE_AT_ONCE = 64 * 1024, 16 * 1024
 ROUND = count()
@@ -59,11 +60,29 @@ class Limits(float):
         """Seconds left now, for a socket operation; an error when none are."""
         left = self.left()
         if left <= 0:
-            raise httpcore.TimeoutException("the deadline has passed")
+            raise TimeoutError("the deadline has passed")
         return left
 
-    def sends(self, data: bytes) -> None:
-        """Notes that `data` is about to leave."""
+    async def within(self, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """A socket operation, awaited for the seconds that are left now."""
+        async with asyncio.timeout(self.grant()) as self._operation:
+            return await work(*arguments, None)
+
+    def end_now(self, task: asyncio.Task[None]) -> None:
+        """Ends what `task` does as if time were up: its socket operation, and whatever follows.
+
+        It is not cancelled in between: that may leave connections of httpcore in use for ever.
+        """
+        self.end = 0.0
+        if not self.ours:
+            task.cancel()
+        with suppress(AttributeError, RuntimeError):  # There is none, or it is over.
+            self._operation.reschedule(0.0)
+
+    def sends(self, data: bytes, stream: "Stream") -> None:
+        """Notes that `data` is about to leave; no request begins on what should be dropped."""
+        if not self.sent and stream.fresh_until and stream.get_extra_info("is_readable"):
+            raise httpcore.ConnectionNotAvailable
         # What asks a proxy for a tunnel is not the request, which goes through the tunnel.
         self.sent = self.sent or bool(data and not data.startswith(b"CONNECT "))
 
@@ -78,11 +97,11 @@ class Limits(float):
 class Stream:
     """A network stream that obeys the limits; the rest is that of the stream underneath."""
 
-    spent = False
-    """True: bytes of an answer were left over, so nothing is sent on it again."""
+    fresh_until = 0.0
+    """When it is too old for another request, by the monotonic clock; 0: it had none yet."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self._ssl_object = stream, stream.get_extra_info("ssl_object")
+        self._stream, self._tls = stream, stream.get_extra_info("ssl_object")
         self._in_use = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -90,12 +109,12 @@ class Stream:
 
     def get_extra_info(self, info: str) -> Any:
         """As underneath; what is readable while it should be idle makes httpcore drop it."""
-        unread = info == "is_readable" and (self.spent or self._has_unread())
-        return unread or self._stream.get_extra_info(info)
+        stale = info == "is_readable" and self._is_stale()
+        return stale or self._stream.get_extra_info(info)
 
-    def _has_unread(self) -> bool:
-        """Does TLS hold bytes that nobody has read? The socket does not tell."""
-        return self._ssl_object is not None and self._ssl_object.pending() > 0
+    def _is_stale(self) -> bool:
+        """Is it too old, or does TLS hold bytes that nobody has read? The socket does not tell."""
+        return time.monotonic() > self.fresh_until or bool(self._tls and self._tls.pending())
 
     def read(self, max_bytes: int, timeout: Any) -> Any:
         """Some bytes."""
@@ -106,19 +125,17 @@ class Stream:
         """In pieces: the stream underneath grants its timeout to each send() anew."""
         for start in range(0, len(buffer), WRITE_AT_ONCE):
             left = timeout.grant()
-            timeout.sends(buffer)
+            timeout.sends(buffer, self)
             with self._in_use:
                 self._stream.write(buffer[start : start + WRITE_AT_ONCE], left)
 
     def close(self) -> None:
-        """Closes it; under a thread that waits it is shut down, and that thread closes it."""
-        if self._in_use.acquire(blocking=False):
+        """Closes it, after a thread that waits for it has noticed."""
+        # Closed at once, its number could be another connection's before that.
+        with suppress(OSError):
+            socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
+        with self._in_use:
             self._stream.close()
-            self._in_use.release()
-        else:
-            # Closed, its number could be another connection's before that thread has noticed.
-            with suppress(OSError):
-                socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
     def start_tls(self, ssl_context: Any, server_hostname: Any, timeout: Any) -> Any:
         """The stream inside TLS."""
@@ -146,39 +163,41 @@ class Backend:
 class AsyncStream(Stream):
     """As `Stream`, awaited."""
 
-    def _has_unread(self) -> bool:
-        # Also what anyio, and its TLS, have taken from the socket and not handed on.
+    def _is_stale(self) -> bool:
+        # Also with what anyio, and its TLS, have taken from the socket and not handed on.
         with suppress(AttributeError):
-            stream, unread = self._stream._stream, super()._has_unread()  # noqa: SLF001 - guarded
-            if self._ssl_object is not None:
-                unread = unread or stream._read_bio.pending > 0  # noqa: SLF001
+            stream, stale = self._stream._stream, super()._is_stale()  # noqa: SLF001 - guarded
+            if self._tls is not None:
+                stale = stale or stream._read_bio.pending > 0  # noqa: SLF001
                 stream = stream.transport_stream
-            return unread or bool(stream._protocol.read_queue)  # noqa: SLF001
+            return stale or bool(stream._protocol.read_queue)  # noqa: SLF001
         return True
 
     async def read(self, max_bytes: int, timeout: Any) -> bytes:
         """As `Stream.read`."""
-        return timeout.received(await self._stream.read(max_bytes, timeout.grant()))  # type: ignore[no-any-return]
+        return timeout.received(await timeout.within(self._stream.read, max_bytes))  # type: ignore[no-any-return]
 
     async def write(self, buffer: bytes, timeout: Any) -> None:
         """As `Stream.write`; here one timeout holds for all of it."""
-        left = timeout.grant()
-        timeout.sends(buffer)
-        await self._stream.write(buffer, left)
+        timeout.sends(buffer, self)
+        await timeout.within(self._stream.write, buffer)
 
     async def start_tls(self, ssl_context: Any, server_hostname: Any, timeout: Any) -> Any:
         """As `Stream.start_tls`."""
-        left = max(timeout.left(), 0.001)
-        return AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
+        start_tls = self._stream.start_tls
+        try:
+            return AsyncStream(await timeout.within(start_tls, ssl_context, server_hostname))
+        except TimeoutError:
+            await self._stream.aclose()
+            raise
 
 
 class AsyncBackend:
     """As `Backend`, awaited: anyio races the addresses within the one timeout."""
 
-    async def connect_tcp(self, host: str, port: int, timeout: Any, **options: Any) -> Any:
+    async def connect_tcp(self, host: str, port: int, timeout: Any, **_: Any) -> Any:
         """As `Backend.connect_tcp`."""
-        backend = httpcore.AnyIOBackend()
-        return AsyncStream(await backend.connect_tcp(host, port, timeout.grant(), **options))
+        return AsyncStream(await timeout.within(httpcore.AnyIOBackend().connect_tcp, host, port))
 
 
 class Body:
@@ -216,8 +235,7 @@ class Body:
         room = self._limit - len(self.content)
         self.content += piece[:room]
         if len(piece) > room:
-            limit = f"max_response_bytes={self._limit} (an argument of the client)"
-            raise Unreadable(f"the answer is larger than {limit}")
+            raise Unreadable(f"the answer is larger than max_response_bytes={self._limit}")
 
 
 def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLContext | None:
@@ -229,9 +247,8 @@ def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLConte
     try:
         return httpx.create_ssl_context()
     except OSError as error:
-        reason = str(error)
-    told = "the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read"
-    raise ConfigurationError(f"{told}: {reason}")
+        told = f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {error}"
+    raise ConfigurationError(told)
 
 
 def _core(request: httpx.Request) -> httpcore.Request:
@@ -253,34 +270,27 @@ def _answer(response: Any) -> httpx.Response:
 
 
 def _free(pool: Any) -> Any:
-    """An idle connection, past the pool's queue, which costs more than the rest; else the pool.
-
-    What has expired is closed by the pool alone.
-    """
+    """An idle connection, past the pool's queue, which costs more than the rest; else the pool."""
     idle = [each for each in pool.connections if each.is_available()]
-    if not idle:
-        return pool
-    # In turn: an awaited one is not busy at once, and none expires unseen.
-    free = idle[next(ROUND) % len(idle)]
-    return pool if free.has_expired() else free
+    # In turn: an awaited one is not busy at once, and none grows old unseen.
+    return idle[next(ROUND) % len(idle)] if idle else pool
 
 
 def settle(response: Any) -> None:
     """When an answer of ours is complete: what is left over would be taken for the next one."""
     network_stream = response.extensions["network_stream"]
-    network_stream.spent = True
+    network_stream.fresh_until = -1.0
     with suppress(AttributeError):
         stream = getattr(response.stream, "_stream", response.stream)
-        left_over, _ = stream._connection._h11_state.trailing_data  # noqa: SLF001 - guarded
-        network_stream.spent = bool(left_over)
+        if not stream._connection._h11_state.trailing_data[0]:  # noqa: SLF001 - guarded
+            network_stream.fresh_until = time.monotonic() + LONGEST_IDLE
 
 
 def _pool(kinds: Any, backend: Any, ssl_context: ssl.SSLContext | None, proxy: Proxy | None) -> Any:
-    direct, tunnelling = kinds
-    options = {"ssl_context": ssl_context, "network_backend": backend, **POOL}
+    options = {"ssl_context": ssl_context, "network_backend": backend, "max_connections": None}
     if proxy is None:
-        return direct(**options)
-    return tunnelling(proxy.url, proxy.auth and proxy.auth.reveal(), **options)
+        return kinds[0](**options)
+    return kinds[1](proxy.url, proxy.auth and proxy.auth.reveal(), **options)
 
 
 class Transport(httpx.BaseTransport):

@@ -48,10 +48,10 @@ def test_the_private_names_that_we_use(
 
 
 def test_what_httpcore_hides_counts_as_left_over() -> None:
-    stream = types.SimpleNamespace(spent=False)
+    stream = types.SimpleNamespace(fresh_until=0.0)
     response = types.SimpleNamespace(stream=None, extensions={"network_stream": stream})
     _transport.settle(response)
-    assert stream.spent is True
+    assert stream.fresh_until < 0
 
 
 def test_what_anyio_hides_counts_as_unread() -> None:

@@ -43,6 +43,18 @@ def replacing(owner: Any, name: str, substitute: Any) -> Disable:
     return lambda patch: patch.setattr(owner, name, substitute)
 
 
+def pooled(option: str, value: Any, right: Any = _transport._pool) -> Disable:
+    """The pools of httpcore have another value for one of their options."""
+
+    def pool(*parts: Any) -> Any:
+        made = right(*parts)
+        assert hasattr(made, f"_{option}")
+        setattr(made, f"_{option}", value)
+        return made
+
+    return replacing(_transport, "_pool", pool)
+
+
 def forget_readers() -> None:
     _wire.reader.cache_clear()
     _wire.fields_of.cache_clear()
@@ -108,7 +120,7 @@ def _any_number(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_codec, "ENCODER", json.JSONEncoder(default=_codec._plain))
 
 
-def _sent_whatever_is_written(limits: Any, _: bytes) -> None:
+def _sent_whatever_is_written(limits: Any, *_: object) -> None:
     limits.sent = True
 
 

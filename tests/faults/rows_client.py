@@ -55,7 +55,7 @@ from atomscale_target_materials_api.models import ElementDictCreate, LayerCreate
 
 from ..conftest import KEY, Caller
 from ..server import Peer, Script, Server, answer, replies
-from .mechanisms import Disable, Mechanism, replacing, uncached
+from .mechanisms import Disable, Mechanism, pooled, replacing, uncached
 from .table import BOTH, CALLS, Expected, Fault, answered, expect, good, listed, once, wire
 
 # Mechanisms that one line does not disable
@@ -64,10 +64,6 @@ from .table import BOTH, CALLS, Expected, Fault, answered, expect, good, listed,
 def _recoded(function: Any, substitute: Any) -> Disable:
     """For a function that others have captured: attrs, or a partial."""
     return replacing(function, "__code__", substitute.__code__)
-
-
-def _item_of(mapping: Any, key: Any, value: Any) -> Disable:
-    return lambda patch: patch.setitem(mapping, key, value)
 
 
 class _Unstripped(str):
@@ -266,8 +262,8 @@ MECHANISMS: dict[str, Mechanism] = {
         _joins_addresses,
     ),
     "many connections": Mechanism(
-        "_transport.POOL", "connects anew where no connection is idle",
-        _item_of(_transport.POOL, "max_connections", 1),
+        "_transport._pool", "connects anew where no connection is idle",
+        pooled("max_connections", 1),
     ),
     "a pool of its own": Mechanism(
         "_transport.Transport, _transport.AsyncTransport._pool_of",

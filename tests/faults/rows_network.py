@@ -45,7 +45,7 @@ from atomscale_target_materials.errors import class_for_status
 
 from ..conftest import Caller
 from ..server import PATIENCE, Peer, Script, Server, answer, replies
-from .mechanisms import Disable, Mechanism, replacing
+from .mechanisms import Disable, Mechanism, pooled, replacing
 from .table import BOTH, CALLS, GOOD, Check, Expected, Fault, answered, expect, good, once, wire
 
 # How each mechanism of these rows is disabled
@@ -62,7 +62,7 @@ def _tries_end(later: Callable[[Any], float | None]) -> Disable:
 
 def _writes_in_one(patch: pytest.MonkeyPatch) -> None:
     async def write(stream: Any, buffer: bytes, timeout: Any) -> None:
-        timeout.sends(buffer)
+        timeout.sends(buffer, stream)
         for start in range(0, len(buffer), 16384):
             await stream._stream.write(buffer[start : start + 16384], float(timeout))
 
@@ -95,7 +95,7 @@ def _connects_again(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(_transport.Backend, "sleep", lambda *_: None, raising=False)
     patch.setattr(_transport.AsyncBackend, "sleep", sleep, raising=False)
-    patch.setitem(_transport.POOL, "retries", 1)
+    pooled("retries", 1)(patch)
 
 
 def _reads_any_retry_after(outcome: Any) -> float | None:
@@ -142,8 +142,8 @@ def _believes_any_length(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(events, "normalize_and_validate", believe)
 
 
-def _pooled(option: str, value: Any) -> Disable:
-    return lambda patch: patch.setitem(_transport.POOL, option, value)
+def _writes_at_any_age(limits: Any, data: bytes, _: object) -> None:
+    limits.sent = limits.sent or not data.startswith(b"CONNECT ")
 
 
 def _without_bounds(patch: pytest.MonkeyPatch) -> None:
@@ -193,7 +193,7 @@ MECHANISMS: dict[str, Mechanism] = {
         replacing(_codec, "CERTAINLY_NOT_DONE", {*range(300, 1000)} - {*_codec.CERTAINLY_NOT_DONE}),
     ),
     "one layer of retries": Mechanism(
-        "_transport.POOL", "httpcore itself tries nothing again", _connects_again
+        "_transport._pool", "httpcore itself tries nothing again", _connects_again
     ),
     "passing statuses": Mechanism(
         "_steps.PASSING_STATUSES",
@@ -226,14 +226,19 @@ MECHANISMS: dict[str, Mechanism] = {
         _is_idle_anyhow,
     ),
     "idle for a second": Mechanism(
-        "_transport.POOL",
+        "_transport.settle",
         "a connection that was idle for over a second is not used again",
-        _pooled("keepalive_expiry", 9.0),
+        replacing(_transport, "LONGEST_IDLE", 9.0),
+    ),
+    "a look before the write": Mechanism(
+        "_transport.Limits.sends",
+        "a request does not begin on a connection that has grown old since it was chosen",
+        replacing(_transport.Limits, "sends", _writes_at_any_age),
     ),
     "kept connections": Mechanism(
-        "_transport.POOL",
+        "_transport._pool",
         "a connection serves call after call",
-        _pooled("max_keepalive_connections", 0),
+        pooled("max_keepalive_connections", 0),
     ),
     "Connection: close": Mechanism(
         "h11",
@@ -459,8 +464,9 @@ def refuses_slowly(peer: Peer) -> None:
 
 
 def asks_to_wait_then_is_slow(peer: Peer) -> None:
-    peer.send(answer(429, retry_after="1"))
-    if peer.request():
+    if len(peer.server.requests) == 1:
+        peer.send(answer(429, retry_after="1"))
+    else:
         peer.server.stopping.wait(0.8)
         peer.send(good(peer))
 
@@ -598,7 +604,7 @@ DEADLINE = [
         1,
         "all connections are in use",
         "waiting for the pool",
-        all_in_use(_pooled("max_connections", 1)),
+        all_in_use(pooled("max_connections", 1)),
     ),
     Fault(
         1, "all turns are taken", "turns", all_in_use(replacing(_transport, "AT_ONCE", 1), "async")
@@ -874,10 +880,11 @@ def asks_to_wait(*values: str) -> Script:
 
 
 def asks_to_wait_until_soon(peer: Peer) -> None:
-    if request := peer.request():
-        soon = formatdate(time.time() + 20, usegmt=True)
+    soon = formatdate(time.time() + 20, usegmt=True)
+    if (request := peer.request()) and len(peer.server.requests) == 1:
         peer.send(answer(503 if request.startswith(b"GET") else 429, retry_after=soon))
-        answered(peer)
+    elif request:
+        peer.send(good(peer))
 
 
 def waits(*seconds: float) -> Callable[[list[float]], bool]:
@@ -1038,15 +1045,25 @@ def has_a_length_and_chunks(peer: Peer) -> None:
     peer.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
 
 
-def idle_for_over_a_second(caller: Caller, operation: str) -> None:
-    ahead = [0.0]
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0])
+@contextlib.contextmanager
+def time_leaps(caller: Caller) -> Iterator[tuple[pytest.MonkeyPatch, Callable[..., None]]]:
+    """To patch, and a call that makes the client's clock leap ahead by a bit over a second."""
+    leaps: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http11, "time", clock)
-        patch.setattr(async_http11, "time", clock)
-        two_calls("", "", serves, [1, 2], between=lambda _: ahead.__setitem__(0, 1.01)).check(
-            caller, operation
-        )
+        patch.setattr(caller, "_monotonic", lambda: time.monotonic() + sum(leaps))
+        yield patch, lambda *_: leaps.append(1.01)
+
+
+def idle_for_over_a_second(caller: Caller, operation: str) -> None:
+    with time_leaps(caller) as (_, leap):
+        two_calls("", "", serves, [1, 2], between=leap).check(caller, operation)
+
+
+def grows_old_when_it_was_chosen(caller: Caller, operation: str) -> None:
+    free = _transport._free
+    with time_leaps(caller) as (patch, leap):
+        patch.setattr(_transport, "_free", lambda pool: (free(pool), leap())[0])
+        two_calls("", "", serves, [1, 2]).check(caller, operation)
 
 
 def fills_what_is_read_at_once(peer: Peer) -> None:
@@ -1124,6 +1141,12 @@ CONNECTIONS = [
     ),
     Fault(
         13, "a connection is idle for over a second", "idle for a second", idle_for_over_a_second
+    ),
+    Fault(
+        13,
+        "a connection grows old when it was chosen",
+        "a look before the write",
+        grows_old_when_it_was_chosen,
     ),
     two_calls("wants to close, but does not", "Connection: close", wants_to_close, [1, 2]),
     two_calls(
