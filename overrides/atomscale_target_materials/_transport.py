@@ -114,7 +114,7 @@ class Stream:
 
     def _is_stale(self) -> bool:
         """Is it too old, or does TLS hold bytes that nobody has read? The socket does not tell."""
-        return time.monotonic() > self.fresh_until or bool(self._tls and self._tls.pending())
+        return 0 != self.fresh_until < time.monotonic() or bool(self._tls and self._tls.pending())
 
     def read(self, max_bytes: int, timeout: Any) -> Any:
         """Some bytes."""
