@@ -299,9 +299,9 @@ def test_closing_under_a_call_of_another_thread() -> None:
 
 def test_time_between_two_tries_counts_too(caller: Caller) -> None:
     def flow(settings: Settings) -> Flow[list[float]]:
-        first = yield Send(settings, Request("GET", "/"))
+        first = yield Send(settings, Request("GET", "/", {}), 0.0, None)
         time.sleep(0.3)
-        second = yield Send(settings, Request("GET", "/"), pause=2.0, end=first.end)
+        second = yield Send(settings, Request("GET", "/", {}), 2.0, first.end)
         return [first.left, second.left]
 
     def call(client: Any) -> Any:

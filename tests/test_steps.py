@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from atomscale_target_materials._steps import Failure, Outcome, Request, pause, retry_after
 
-GET, HEAD, POST = (Request(method, "/x") for method in ("GET", "HEAD", "POST"))
+GET, HEAD, POST = (Request(method, "/x", {}) for method in ("GET", "HEAD", "POST"))
 PASSING = {408, 429, 500, 502, 503, 504, *range(520, 530)}
 NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
 
@@ -20,7 +20,8 @@ BAD_CERTIFICATE = Failure("certificate", sent=False, passing=False)
 
 def outcome(*, left: float = 30, jitter: float = 0.5, after: str = "", **rest: Any) -> Outcome:
     headers = {"retry-after": after} if after else {}
-    return Outcome(left, NOON.timestamp(), jitter, headers=headers, **rest)
+    rest = {"status": None, "headers": headers, "content": b"", "failure": None, **rest}
+    return Outcome(left, NOON.timestamp(), jitter, end=None, **rest)
 
 
 def test_which_statuses_are_tried_again() -> None:
@@ -58,8 +59,8 @@ def test_which_failures_are_tried_again(
 
 def test_what_asks_for_a_repeat_in_other_headers_is_ignored() -> None:
     headers = {"x-should-retry": "true", "retry-after-ms": "1"}
-    assert pause(POST, Outcome(30, 0, 0.5, status=503, headers=headers), 1) is None
-    assert pause(GET, Outcome(30, 0, 0.5, status=400, headers=headers), 1) is None
+    assert pause(POST, outcome(status=503, headers=headers), 1) is None
+    assert pause(GET, outcome(status=400, headers=headers), 1) is None
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1, exclude_max=True))

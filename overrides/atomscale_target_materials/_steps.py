@@ -25,7 +25,7 @@ class Request:
 
     method: str
     url: str
-    options: Mapping[str, Any] = attrs.field(factory=dict)
+    options: Mapping[str, Any]
     """What else `httpx.Request` takes: params, headers, content, data, files, cookies."""
 
     @property
@@ -43,8 +43,8 @@ class Send:
 
     settings: Settings
     request: Request
-    pause: float = 0.0
-    end: float | None = None
+    pause: float
+    end: float | None
     """When the call's timeout ends, by the monotonic clock; None: it begins now."""
 
 
@@ -71,14 +71,14 @@ class Outcome:
     """Seconds that are left of the call's timeout."""
     now: float
     """Seconds since the epoch, for a Retry-After that is a date."""
-    jitter: float = 0.0
+    jitter: float
     """A random number in [0, 1), to spread what is tried again."""
-    status: int | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    status: int | None
+    headers: Mapping[str, str] = attrs.field(repr=False)
     """Names in lower case."""
-    content: bytes | bytearray = attrs.field(default=b"", repr=False)
-    failure: Failure | None = None
-    end: float | None = None
+    content: bytes | bytearray = attrs.field(repr=False)
+    failure: Failure | None
+    end: float | None
     """As of `Send`, for the next try."""
 
 

@@ -207,8 +207,7 @@ class _Model:
             filled = [f"if value is not UNSET and value is not None: {fill}"] if make else []
             rest = f"if value is not UNSET: rest[name_{field}] = value"
             code += [f"value = wire.{field}", *filled, f"model.{name} = value" if name else rest]
-        options: Any = {"gc": False, "kw_only": True, "forbid_unknown_fields": True}
-        wire = msgspec.defstruct("Wire", wires, rename=rename, **options)
+        wire = msgspec.defstruct("Wire", wires, rename=rename, gc=False, forbid_unknown_fields=True)
         scope["decode"] = msgspec.json.Decoder(wire).decode
         exec("\n ".join([*code, "return model"]), scope)  # noqa: S102 - no server's text is in it
         return scope["fill"]  # type: ignore[no-any-return]
@@ -247,7 +246,7 @@ def _limited(cls: Any, key: Any, member: Any) -> Any:
 def _schemas() -> dict[str, Any]:
     """The schemas of the spec, by the names of their classes in lower case."""
     spec = files("atomscale_target_materials_api").joinpath("openapi.json").read_bytes()
-    schemas = msgspec.json.decode(spec)["components"].get("schemas", {})
+    schemas = msgspec.json.decode(spec)["components"]["schemas"]
     # The generator makes `my-amounts` the class `MyAmounts`, and `Warning` the class `Warning_`.
     return {re.sub(r"\W|_", "", name).lower(): schema for name, schema in schemas.items()}
 
