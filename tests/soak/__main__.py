@@ -21,13 +21,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
-
 from .. import pages
 from . import report
 from .calls import Call, drawn
 from .crew import Crew, Held
-from .ledger import Ledger, Record
+from .ledger import Ledger
 
 AT_ONCE = 200
 TENTHS = 10
@@ -57,8 +55,8 @@ class Server:
 @contextlib.contextmanager
 def served(db: Path, seed: str) -> Iterator[Server]:
     command = [sys.executable, "-m", "tests.soak.server", str(db), seed]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         yield Server(process, db)
 
 
@@ -89,7 +87,8 @@ async def soak(calls: list[Call], seed: str, db: Path, ledger: Ledger) -> report
     return figures
 
 
-def main() -> None:
+def begun() -> argparse.Namespace:
+    """The options; a run without an end ends with a look at all threads."""
     parser = argparse.ArgumentParser(prog="tests.soak", description=__doc__)
     parser.add_argument("--calls", type=int, default=10_000)
     parser.add_argument("--seed", default=str(secrets.randbelow(10**6)))
@@ -97,11 +96,16 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="the figures into the docs")
     options = parser.parse_args()
     if not Path("/proc/self/fd").exists():
-        sys.exit("make soak needs Linux: it counts open files and memory in /proc")
+        sys.exit("a soak needs Linux: it counts open files and memory in /proc")
     if options.without:
         disable(options.without)
     faulthandler.dump_traceback_later(120 + options.calls / 10, exit=True)
     print(f"{options.calls:,} calls, seed {options.seed}", flush=True)
+    return options
+
+
+def main() -> None:
+    options = begun()
     calls = [drawn(options.seed, number) for number in range(options.calls)]
     ledger, start = Ledger(), time.monotonic()
     ledger.watch()

@@ -1,9 +1,9 @@
 """The calls of a soak: what is drawn, how it is asked, and what may come of it."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import attrs
 
@@ -15,6 +15,7 @@ from atomscale_target_materials import (
     AtomscaleError,
     AuthenticationError,
     ConflictError,
+    EnsureResult,
     InternalServerError,
     LayerCreate,
     LayerStack,
@@ -28,8 +29,15 @@ Kind = Literal[
     "list", "call list", "add", "call add", "add, short of time", "ensure layer", "ensure again",
     "ensure stack", "bad key", "bad body", "unknown sample", "taken position",
 ]  # fmt: skip
-KINDS: dict[Kind, int] = dict(zip(get_args(Kind), (12, 6, 20, 10, 8, 14, 6, 10, 3, 3, 3, 3)))
-WORKERS: dict[Worker, int] = dict(zip(get_args(Worker), (35, 30, 15, 10, 10)))
+KINDS: dict[Kind, int] = {
+    "list": 12, "call list": 6, "add": 20, "call add": 10, "add, short of time": 8,
+    "ensure layer": 14, "ensure again": 6, "ensure stack": 10, "bad key": 3, "bad body": 3,
+    "unknown sample": 3, "taken position": 3,
+}  # fmt: skip
+"""Each with how often it is drawn."""
+WORKERS: dict[Worker, int] = {
+    "thread": 35, "task": 30, "second loop": 15, "forked thread": 10, "forked task": 10,
+}  # fmt: skip
 
 REFUSALS: dict[Kind, type[AtomscaleError]] = {
     "bad key": AuthenticationError,
@@ -111,51 +119,44 @@ class Clients:
 
 def asked(call: Call, clients: Clients, present: Layer) -> Any:
     """What the client returns: of an async one to be awaited."""
-    client = clients.bad if call.kind == "bad key" else clients.good
-    match call.kind:
-        case "list":
-            return client.list_target_materials()
-        case "call list":
-            return client.call(list_all)
-        case "bad body":
-            return client.call(BAD_BODY)
-        case "call add":
-            return client.call(add, body=LayerCreate(**call.layers[0]))
-        case "add, short of time":
-            client = client.with_options(timeout=call.timeout, max_tries=2)
-        case "ensure again":
-            return client.ensure_layer(**present)
-        case "ensure layer":
-            return client.ensure_layer(**call.layers[0])
-        case "ensure stack":
-            layers = [{**each, "sample_id": None} for each in call.layers]
-            sample_id = call.layers[0]["sample_id"]
-            return client.ensure_stack(LayerStack.declare(layers=layers), sample_id=sample_id)
-    return client.add_layer(**call.layers[0])
+    client, layer = clients.good, call.layers[0] if call.layers else present
+    brief = client.with_options(timeout=call.timeout, max_tries=2)
+    asks: dict[Kind, Callable[[], Any]] = {
+        "list": client.list_target_materials,
+        "call list": lambda: client.call(list_all),
+        "call add": lambda: client.call(add, body=LayerCreate(**layer)),
+        "add, short of time": lambda: brief.add_layer(**layer),
+        "ensure layer": lambda: client.ensure_layer(**layer),
+        "ensure again": lambda: client.ensure_layer(**layer),
+        "ensure stack": lambda: client.ensure_stack(stack_of(call), sample_id=layer["sample_id"]),
+        "bad key": lambda: clients.bad.add_layer(**layer),
+        "bad body": lambda: client.call(BAD_BODY),
+    }
+    return asks.get(call.kind, lambda: client.add_layer(**layer))()
+
+
+def stack_of(call: Call) -> LayerStack:
+    return LayerStack.declare(layers=[{**each, "sample_id": None} for each in call.layers])
 
 
 def judged(call: Call, value: Any, present: Layer, done: set[str]) -> Iterator[Finding]:
     """What is wrong with a value that a call returned; `done`: marks that a list has to show."""
-    match call.kind:
-        case "list" | "call list":
-            missing = done - {row.mp_id for row in value}
-            if missing:
-                yield "crossed", f"a list that does not show {sorted(missing)}, which were done"
-        case "ensure again":
-            if value.status != "present" or not _shows(value.row, present):
-                yield "lost", f"{present} was done, and then {value}"
-        case "ensure layer":
-            told = [each for each in (value.layer, value.row) if each]
-            if value.status != "added" or not all(_shows(each, call.layers[0]) for each in told):
-                yield "crossed", f"{call.layers[0]} was answered {value}"
-        case "ensure stack":
-            if [each.status for each in value.fates] != ["added"] * len(call.layers):
-                yield "crossed", f"{call.layers} were answered {value}"
-        case kind if kind in REFUSALS:
-            yield "crossed", f"{kind}, and it was answered {value}"
-        case _:
-            if not _shows(value, call.layers[0]):
-                yield "crossed", f"{call.layers[0]} was answered {value}"
+    told = f"{call} was answered {value}"
+    if call.kind in ("list", "call list"):
+        missing = done - {row.mp_id for row in value}
+        if missing:
+            yield "crossed", f"a list does not show {sorted(missing)}, which were done"
+    elif call.kind == "ensure again":
+        if value.status != "present" or not _shows(value.row, present):
+            yield "lost", f"{present} was done, and then {told}"
+    elif call.kind == "ensure stack":
+        if [each.status for each in value.fates] != ["added"] * len(call.layers):
+            yield "crossed", told
+    else:
+        ensured = isinstance(value, EnsureResult)
+        shown = [each for each in (value.layer, value.row) if each] if ensured else [value]
+        if call.kind in REFUSALS or not all(_shows(each, call.layers[0]) for each in shown):
+            yield "crossed", told
 
 
 def _shows(told: Any, layer: Layer) -> bool:

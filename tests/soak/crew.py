@@ -1,7 +1,8 @@
 """Who makes the calls of a soak: threads, tasks of two event loops, and forked children."""
 
 import asyncio
-import gc, faulthandler
+import faulthandler
+import gc
 import os
 import pickle
 import signal
@@ -66,7 +67,7 @@ class Crew:
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def begin(self) -> None:
-        """One call of each: to fork in the midst of an import is what Python itself does not bear."""
+        """One call of each: Python itself does not bear a fork in the midst of an import."""
         self._sync.good.list_target_materials()
         await self._async.good.list_target_materials()
 
@@ -155,15 +156,19 @@ class Crew:
         if not child:
             self._live(calls, writing)
         os.close(writing)
-        with open(reading, "rb") as pipe:
+        with os.fdopen(reading, "rb") as pipe:
             told = pipe.read()
         os.waitpid(child, 0)
-        records, findings = pickle.loads(told) if told else ([], [("stray", "a child ended")])
+        records, findings = (
+            pickle.loads(told) if told else ([], [("stray", "a forked child ended, or hung")])
+        )
         self._ledger.records += records
         self._ledger.findings += findings
 
     def _live(self, calls: Sequence[Call], writing: int) -> None:
-        faulthandler.register(signal.SIGALRM, all_threads=True, chain=True)
+        # What the parent's other threads held is nobody's here: it is not to be missed.
+        gc.freeze()
+        faulthandler.register(signal.SIGALRM, chain=True)
         signal.alarm(PATIENCE)
         try:
             held = Held()
@@ -178,9 +183,9 @@ class Crew:
             self._close()
             self._ledger.findings += held.leaked()
             told = pickle.dumps((self._ledger.records, self._ledger.findings))
-            with open(writing, "wb") as pipe:
+            with os.fdopen(writing, "wb") as pipe:
                 pipe.write(told)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - whatever it is, the parent's code is not run
             traceback.print_exc()
         finally:
             os._exit(0)

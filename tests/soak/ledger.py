@@ -85,7 +85,7 @@ class Ledger:
             record.outcome = "cancelled"
             if not call.cancelled:
                 self.findings.append(("stray", f"{call} was cancelled by nobody"))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is what should not be
             record.outcome = type(error).__name__
             self.findings.append(("stray", f"{call} came to {traceback.format_exc()}"))
         record.late = time.monotonic() - start - call.limit

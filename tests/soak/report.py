@@ -23,6 +23,7 @@ WRONGS = {
 }
 MORE_MEMORY, MORE_OBJECTS = 4096, 1000
 """KiB, and objects, that the last tenth may have more than the third."""
+OUTCOMES = ("a result", "cancelled", "APIConnectionError", "APITimeoutError")
 MOST_SOCKETS = 4 * (THREADS + 2 * TASKS)
 
 
@@ -35,7 +36,6 @@ class Figures:
     outcomes: Counter[str] = attrs.Factory(Counter)
     claims: Counter[str] = attrs.Factory(Counter)
     met: Counter[str] = attrs.Factory(Counter)
-    cancelled: Counter[int] = attrs.Factory(Counter)
     memory: list[tuple[int, int]] = attrs.Factory(list)
     """After each tenth: KiB, objects."""
     latest: float = 0.0
@@ -58,16 +58,11 @@ class Figures:
             yield "grown", f"from {third} to {last} KiB, from {objects} to {more} objects"
         if self.sockets > MOST_SOCKETS:
             yield "leaked", f"{self.sockets} sockets at once, at most {MOST_SOCKETS} are needed"
-        for kind in KINDS:
-            for worker in WORKERS:
-                if not self.calls[kind, worker]:
-                    yield "missing", f"{kind} by a {worker}"
-        for outcome in ("a result", "cancelled", "APIConnectionError", "APITimeoutError"):
-            if not self.outcomes[outcome]:
-                yield "missing", outcome
-        for fault in FAULTS:
-            if not self.met[fault]:
-                yield "missing", fault
+        kinds, workers = map(set, zip(*self.calls, strict=True))
+        for what in {*KINDS, *WORKERS, *FAULTS, *OUTCOMES} - {
+            *kinds, *workers, *self.met, *self.outcomes
+        }:  # fmt: skip
+            yield "missing", what
 
 
 def table(heads: Sequence[str], *rows: Sequence[object]) -> str:
@@ -78,24 +73,28 @@ def table(heads: Sequence[str], *rows: Sequence[object]) -> str:
 def told(figures: Figures, seed: str, findings: Sequence[Finding]) -> str:
     """In Markdown."""
     wrong = Counter(kind for kind, _ in findings)
-    count = sum(figures.calls.values())
     of_kind = {kind: [figures.calls[kind, worker] for worker in WORKERS] for kind in KINDS}
-    return "\n".join(
-        [
-            f"{count:,} calls in {figures.seconds:.0f} seconds with seed {seed}: Python "
-            f"{platform.python_version()}, {platform.system()}, {os.cpu_count()} CPUs. "
-            f"{figures.claims['done']:,} layers were reported as done, "
-            f"{figures.claims['unknown']:,} as unknown, {figures.claims['not done']:,} as not "
-            f"done. At most {figures.sockets} sockets were open at once; the latest call ended "
-            f"{figures.latest:.2f} seconds after its time.\n",
-            table(["finding", "times"], *((f"{x}: {WRONGS[x]}", wrong[x]) for x in WRONGS)),
-            table(["calls", *WORKERS], *([kind, *each] for kind, each in of_kind.items())),
-            table(["outcome", "calls"], *figures.outcomes.most_common()),
-            table(["fault", "requests"], *((fault, figures.met[fault]) for fault in FAULTS)),
-            table(
-                ["after a tenth of the calls", *range(1, len(figures.memory) + 1)],
-                ["memory (MiB)", *(f"{each / 1024:.1f}" for each, _ in figures.memory)],
-                ["objects", *(f"{each:,}" for _, each in figures.memory)],
-            ),
-        ]
+    tables = [
+        table(["finding", "times"], *((f"{x}: {WRONGS[x]}", wrong[x]) for x in WRONGS)),
+        table(["calls", *WORKERS], *([kind, *each] for kind, each in of_kind.items())),
+        table(["outcome", "calls"], *figures.outcomes.most_common()),
+        table(["fault", "requests"], *((fault, figures.met[fault]) for fault in FAULTS)),
+        table(
+            ["after a tenth of the calls", *range(1, len(figures.memory) + 1)],
+            ["memory (MiB)", *(f"{each / 1024:.1f}" for each, _ in figures.memory)],
+            ["objects", *(f"{each:,}" for _, each in figures.memory)],
+        ),
+    ]
+    return "\n".join([summary(figures, seed), "", *tables])
+
+
+def summary(figures: Figures, seed: str) -> str:
+    count, claims = sum(figures.calls.values()), figures.claims
+    python, system = platform.python_version(), platform.system()
+    return (
+        f"{count:,} calls in {figures.seconds:.0f} seconds with seed {seed}: Python {python}, "
+        f"{system}, {os.cpu_count()} CPUs.\n{sum(claims.values()):,} layers were to be written: "
+        f"{claims['done']:,} were reported as done, {claims['not done']:,} as not done, "
+        f"{claims['unknown']:,} as unknown.\nAt most {figures.sockets} sockets were open at once; "
+        f"the latest call ended {figures.latest:.2f} seconds after its time.\n"
     )

@@ -41,7 +41,7 @@ REFUSALS = {
     "answers 503": made(503, {"detail": "out of order"}),
 }
 QUIET = 20
-"""Turns of the event loop in which nothing happens: what is in its sockets has been read by then."""
+"""Turns of the event loop without work: what is in its sockets has been read by then."""
 
 Writer = asyncio.StreamWriter
 Ends = tuple[asyncio.StreamReader, Writer]
@@ -136,6 +136,7 @@ class Proxy:
                 write(answer[: len(answer) // 2])
                 answer = answer[len(answer) // 2 :]
                 await asyncio.sleep(0.01)
+                await client.drain()
         elif fault == "cuts the answer":
             write(part(answer, share))
         elif fault == "answers 504, but has done it":
