@@ -75,7 +75,9 @@ class Crew:
         """All of them, by the workers that they name; at the end nothing is under way."""
         of = {each: [x for x in calls if x.worker == each] for each in {x.worker for x in calls}}
         forked = of.get("forked thread", []) + of.get("forked task", [])
-        work: list[Callable[[], None]] = [partial(self._call, each) for each in of["thread"]]
+        work: list[Callable[[], None]] = [
+            partial(self._call, each) for each in of.get("thread", [])
+        ]
         # In the middle: so others are in the midst of their calls.
         for half in (forked[::2], forked[1::2]):
             work.insert(len(work) // 2, partial(self._fork, half))

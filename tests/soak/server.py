@@ -76,7 +76,7 @@ class Proxy:
         self._tasks.add(asyncio.current_task())
         with self._busily():
             server = await asyncio.open_connection("127.0.0.1", self._upstream)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self._one(reader, writer, server):
                 pass
         for each in (writer, server[1]):
