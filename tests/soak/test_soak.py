@@ -43,7 +43,6 @@ def test_nothing_is_lost_crossed_doubled_or_leaked() -> None:
         ("nothing left over", "crossed", "400"),
         ("no second write", "doubled", "100"),
         ("closed with its loop", "leaked", "100"),
-        ("one family of errors", "stray", "100"),
     ],
 )
 def test_what_is_broken_is_found(mechanism: str, finding: str, calls: str) -> None:
