@@ -21,7 +21,7 @@ WRONGS = {
     "stray": "an error of another family, a timeout without reason, a warning",
     "missing": "a kind of call, caller, fault or outcome that did not occur",
 }
-MORE_MEMORY, MORE_OBJECTS = 4096, 1000
+MORE_MEMORY, MORE_OBJECTS = 8192, 1000
 """KiB, and objects, that the last tenth may have more than the third."""
 OUTCOMES = ("a result", "cancelled", "APIConnectionError", "APITimeoutError")
 MOST_SOCKETS = 4 * (THREADS + 2 * TASKS)
@@ -96,5 +96,5 @@ def summary(figures: Figures, seed: str) -> str:
         f"{system}, {os.cpu_count()} CPUs.\n{sum(claims.values()):,} layers were to be written: "
         f"{claims['done']:,} were reported as done, {claims['not done']:,} as not done, "
         f"{claims['unknown']:,} as unknown.\nAt most {figures.sockets} sockets were open at once; "
-        f"the latest call ended {figures.latest:.2f} seconds after its time.\n"
+        f"the latest call ended {figures.latest:.2f} seconds after its time."
     )
