@@ -1,16 +1,18 @@
 """Answers on real connections, in any packets and framings: what they come to is what was judged.
 
-One server and one client of each kind serve all examples, so that each begins where another ended.
+One server and one client serve all examples of a test, so that each begins where another ended.
 """
 
 import asyncio
 import gzip
-import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import Any
 
 import attrs
 import pytest
+from httpcore._backends.anyio import AnyIOStream
+from httpcore._backends.sync import SyncStream
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,20 +27,20 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "list": lambda client: client.list_target_materials(),
     "add": lambda client: client.add_layer(layer_id=1),
 }
-PATIENCE = 600.0
+LONGEST_RUN = 600.0
 WITHOUT_BODY = 204, 304
 
 
 @attrs.frozen
 class Sent:
-    """An answer as it is sent."""
+    """An answer as it is sent, and read."""
 
     answer: Answer
     interim: bytes
     framing: str
     is_gzip: bool
-    cuts: Sequence[int]
-    """Where packets end."""
+    sizes: list[int]
+    """Of packets and chunks, again and again."""
 
     @property
     def wire(self) -> bytes:
@@ -50,16 +52,19 @@ class Sent:
             lines.append("content-encoding: gzip")
         if self.framing == "chunked":
             lines.append("transfer-encoding: chunked")
-            parts = [each for each in packets(body, self.cuts) if each]
-            body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in [*parts, b""])
-        lines.append(f"content-length: {len(body)}" if self.framing == "length" else "x-a: b")
+            body = b"".join(
+                b"%x\r\n%b\r\n" % (len(each), each) for each in [*self._chunks(body), b""]
+            )
+        elif self.framing == "length":
+            lines.append(f"content-length: {len(body)}")
         return self.interim + "\r\n".join([*lines, "", ""]).encode() + body
 
-
-def packets(data: bytes, cuts: Sequence[int]) -> list[bytes]:
-    """`data` in pieces."""
-    ends = sorted({each % (len(data) + 1) for each in cuts} | {len(data)})
-    return [data[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    def _chunks(self, body: bytes) -> Iterator[bytes]:
+        sizes, begin = cycle(self.sizes), 0
+        while begin < len(body):
+            end = begin + next(sizes)
+            yield body[begin:end]
+            begin = end
 
 
 def _whole(sent: Sent) -> Sent:
@@ -72,76 +77,79 @@ def _whole(sent: Sent) -> Sent:
 interims = st.sampled_from(
     [b""] * 4 + [b"HTTP/1.1 103 X\r\nlink: y\r\n\r\n", b"HTTP/1.1 100 X\r\n\r\n"]
 )
-cuts = st.lists(st.integers(0, 2000), max_size=9) | st.just(range(2000))
 framings = st.sampled_from(["length", "chunked", "until closed"])
-sents = st.builds(Sent, answers, interims, framings, st.booleans(), cuts).map(_whole)
+sizes = st.lists(st.integers(1, 300), min_size=1, max_size=4) | st.just([1]) | st.just([65536])
+sents = st.builds(Sent, answers, interims, framings, st.booleans(), sizes).map(_whole)
 
 
-class Servant:
-    """Sends what it is told, on one connection after another."""
-
-    told: tuple[list[bytes], bool]
-    """The packets of the next answer, and is the connection closed then?"""
-
-    def __call__(self, peer: Peer) -> None:
-        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while peer.request():
-            # At once: the client may go on before the last packet is off.
-            packets, closes = self.told
-            for packet in packets:
-                peer.send(packet)
-            if closes:
-                return
-
-
-@attrs.frozen
 class Line:
     """A client and its server."""
 
-    servant: Servant
     client: Any
-    finish: Callable[[Any], Any]
+    told: tuple[bytes, bool]
+    """What the server sends next, and does it close the connection then?"""
+    sizes: Iterator[int]
+    """Of what the client reads at once."""
 
-    def __call__(self, operation: str, packets: list[bytes], *, closes: bool) -> Any:
+    def __init__(self, finish: Callable[[Any], Any]) -> None:
+        self._finish = finish
+
+    def script(self, peer: Peer) -> None:
+        """The server's."""
+        while peer.request():
+            # At once: the client may go on before the last byte is off.
+            wire, closes = self.told
+            peer.send(wire)
+            if closes:
+                return
+
+    def read_by(self, read: Any) -> Any:
+        """What reads as `read` does, in pieces: the kernel would join all packets on loopback."""
+        return lambda stream, max_bytes, timeout: read(
+            stream, min(max_bytes, next(self.sizes)), timeout
+        )
+
+    def __call__(self, sent: Sent, wire: bytes, *, closes: bool) -> Any:
         """What the call comes to, as `judge` has it."""
-        self.servant.told = packets, closes
+        self.told, self.sizes = (wire, closes), cycle(sent.sizes)
         try:
-            value = self.finish(CALLS[operation](self.client))
+            value = self._finish(CALLS[sent.answer.operation](self.client))
         except AtomscaleError as error:
             return type(error), str(error), vars(error)
-        return plain_of([*value] if operation == "list" else value)
+        return plain_of([*value] if sent.answer.operation == "list" else value)
 
 
 @pytest.fixture(params=["sync", "async"])
-def line(request: pytest.FixtureRequest) -> Iterator[Line]:
-    servant = Servant()
-    with Server(servant, patience=PATIENCE) as server, asyncio.Runner() as runner:
-        options: Any = {"base_url": f"{server.base_url}/prefix", "timeout": 5, "max_tries": 1}
-        if request.param == "sync":
-            with Client(KEY, **options) as client:
-                yield Line(servant, client, lambda value: value)
-        else:
-            later = AsyncClient(KEY, **options)
-            yield Line(servant, later, runner.run)
-            runner.run(later.aclose())
+def line(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    with asyncio.Runner() as runner:
+        line = Line(runner.run if request.param == "async" else lambda value: value)
+        for stream in (SyncStream, AnyIOStream):
+            monkeypatch.setattr(stream, "read", line.read_by(stream.read))
+        with Server(line.script, patience=LONGEST_RUN) as server:
+            options: Any = {"base_url": f"{server.base_url}/prefix", "timeout": 5, "max_tries": 1}
+            if request.param == "sync":
+                with Client(KEY, **options) as line.client:
+                    yield line
+            else:
+                line.client = AsyncClient(KEY, **options)
+                yield line
+                runner.run(line.client.aclose())
 
 
 @given(sents, st.sampled_from([b""] * 3 + [b"x", b"HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\n[]"]))
 @bounded
 def test_a_whole_answer_is_judged_as_it_is(line: Line, sent: Sent, trailing: bytes) -> None:
     closes = sent.framing == "until closed"
-    *parts, last = packets(sent.wire, sent.cuts)
-    # With the last bytes: what comes after the next request cannot be told from its answer.
-    trailing = b"" if closes else trailing
-    outcome = line(sent.answer.operation, [*parts, last + trailing], closes=closes)
-    assert outcome == judge(sent.answer, line.client._settings)
+    # At once: what comes after the next request cannot be told from its answer.
+    wire = sent.wire + (b"" if closes else trailing)
+    assert line(sent, wire, closes=closes) == judge(sent.answer, line.client._settings)
 
 
 @given(sents.filter(lambda sent: sent.framing != "until closed"), st.integers(1))
 @bounded
 def test_an_answer_that_breaks_off_is_an_error(line: Line, sent: Sent, missing: int) -> None:
     wire = sent.wire[: -(missing % len(sent.wire)) or -1]
-    error, *_ = line(sent.answer.operation, packets(wire, sent.cuts), closes=True)
+    error, *_ = line(sent, wire, closes=True)
     assert issubclass(error, AtomscaleError)
     assert not issubclass(error, APITimeoutError)
 
@@ -154,9 +162,8 @@ def test_any_bytes_are_a_valid_value_or_an_error(
     wire = bytearray(sent.wire)
     at %= len(wire)
     wire[at : at + gone] = new
-    operation = sent.answer.operation
-    outcome = line(operation, packets(bytes(wire), sent.cuts), closes=True)
+    outcome = line(sent, bytes(wire), closes=True)
     if isinstance(outcome, tuple):
         assert not issubclass(outcome[0], APITimeoutError)
     else:
-        assert schema_of(operation, 200).is_valid(outcome)
+        assert schema_of(sent.answer.operation, 200).is_valid(outcome)
