@@ -27,7 +27,7 @@ from atomscale_target_materials import (
     LayerStack,
 )
 from atomscale_target_materials.sandbox._contract import operations_of
-from atomscale_target_materials_api.models import ElementDictCreate, TargetMaterial
+from atomscale_target_materials_api.models import ElementDictCreate, Layer, TargetMaterial
 
 from ..strategies import ints
 from . import bounded
@@ -92,7 +92,7 @@ STRANGE: list[Any] = [
     MappingProxyType({"Ba": 1}), collections.ChainMap({"Ba": 1}, {"O": 2}), {1: 2}, {(1,): 2},
     collections.UserDict({"Ba": 1}), collections.UserString("GaN"), collections.Counter("BaO"),
     {None: 1}, {True: 1}, {"Ba": math.nan}, {"Ba": True}, {"\ud800": 1}, "\ud800", "\x00", KEY, "",
-    LayerCreate(layer_id=1), LayerCreate(layer_id="1"), LayerCreate(layer_id=math.nan),  # type: ignore[arg-type]
+    LayerCreate(layer_id=1), LayerCreate(layer_id="1"), Layer(id=1, layer_id=1),  # type: ignore[arg-type]
     TargetMaterial(id=1, sample_id=1), ElementDictCreate.from_dict({"Ba": 1}), ElementDictCreate(),
 ]  # fmt: skip
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -186,6 +186,11 @@ def test_a_stack_is_declared_and_ensured_or_refused(
         client.ensure_stack(declared, sample_id=sample_id)
 
     bodies_of(recorder, ensure)
+
+
+def test_a_row_in_place_of_layers_is_refused() -> None:
+    with pytest.raises(TypeError, match="layers"):
+        LayerStack.declare(layers=TargetMaterial(id=1, sample_id=2))  # type: ignore[arg-type]
 
 
 @given(st.sampled_from([each[0] for each in OPERATIONS.values()]) | anything, anything)
