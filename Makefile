@@ -12,7 +12,7 @@ REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env demo browser test lint-spec lint types unit faults bench bench-check wheel docs generate check-generated diff pull-request lock
+.PHONY: help env demo browser test lint-spec lint types unit faults fuzz bench bench-check wheel docs generate check-generated diff pull-request lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ faults: | env  ## the fault table, promise by promise, into docs/reliability.md
 	@rm -f build/faults.xml
 	pytest tests/faults/test_table.py -n auto --no-cov -q --junitxml=build/faults.xml || true
 	@python -m tests.faults.page build/faults.xml
+
+fuzz: | env  ## answers and arguments of any kind for SECONDS=60, into docs/reliability.md
+	@python -m tests.fuzz $(or $(SECONDS),60)
 
 bench: | env $(if $(filter 1,$(PROVIDER)),.venv-provider/ready)  ## beside the alternatives, into docs/benchmarks.md; FULL=1: all axes; PROVIDER=1: their SDK too
 	@python -m benchmarks $(if $(filter 1,$(FULL)),--setting full) $(if $(filter 1,$(PROVIDER)),--provider)

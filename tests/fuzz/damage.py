@@ -29,9 +29,10 @@ def damaged(value: Any, chance: Random) -> Any:
     whole = [value]
     spots = list(places(whole))
     (container, place), (other, there) = chance.choice(spots), chance.choice(spots)
-    # As text, so that nothing holds itself.
-    moved = json.loads(json.dumps(other[there]))
+    moved = other[there]
     new = chance.choice([*ODD, moved, [moved], {str(there): moved}, spliced(moved, chance)])
+    # A copy, so that nothing holds itself.
+    new = json.loads(json.dumps(new))
     action = chance.choice(["change", "change", "remove", "add"])
     if action == "remove" and container is not whole:
         del container[place]
