@@ -9,7 +9,7 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 bounded = settings(
     derandomize=not EXAMPLES,
     max_examples=EXAMPLES or 150,
-    deadline=None,  # a machine that is busy is no hang
-    # All examples share the connections of a test.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    # A machine that is busy is no finding; and all examples share the connections of a test.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

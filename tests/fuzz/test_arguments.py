@@ -117,7 +117,8 @@ RIGHT: dict[str, st.SearchStrategy[Any]] = {
 
 optional: Any = {name: each | st.none() for name, each in RIGHT.items() if name != "layer_id"}
 wrong = st.dictionaries(st.sampled_from([*RIGHT, "layer_idx"]), anything, max_size=2)
-nearly = st.dictionaries(symbols | st.sampled_from(["Xx", "ba", ""]), numbers, min_size=1)
+odd_symbols, odd_amounts = st.sampled_from(["Xx", "ba", ""]), numbers | st.just(-1) | st.just(1e301)
+nearly = st.dictionaries(symbols | odd_symbols, odd_amounts, min_size=1, max_size=2)
 fields = st.builds(
     dict[str, Any].__or__,
     st.fixed_dictionaries({"layer_id": ints}, optional=optional),

@@ -130,7 +130,7 @@ def line(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         for stream in (SyncStream, AnyIOStream):
             monkeypatch.setattr(stream, "read", line.read_by(stream.read))
         with Server(line.script, patience=LONGEST_RUN) as server:
-            options: Any = {"base_url": f"{server.base_url}/prefix", "timeout": 5, "max_tries": 1}
+            options: Any = {"base_url": f"{server.base_url}/prefix", "max_tries": 1}
             if request.param == "sync":
                 with Client(KEY, **options) as line.client:
                     yield line
