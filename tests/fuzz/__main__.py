@@ -63,6 +63,7 @@ def main(seconds: int) -> int:
     os.chdir(ROOT)
     log, examples = ROOT / BUILD / "log.txt", EXAMPLES_A_SECOND * seconds
     log.parent.mkdir(parents=True, exist_ok=True)
+    told = {"seconds": seconds, "examples": examples, "seeds": len([*CORPUS.iterdir()])}
     fuzzer = atheris(seconds, log)
     holds = hypothesis(examples)
     stopped, said = fuzzer.wait() != 0, log.read_text("utf-8", "replace")
@@ -72,7 +73,6 @@ def main(seconds: int) -> int:
         print(f"{unit} is a test when you move it to {CORPUS}/<what it is>")
     if stopped or not holds:
         return 1
-    told = {"seconds": seconds, "examples": examples, "seeds": len([*CORPUS.iterdir()])}
     python, stricter = sys.version.split()[0], "; ".join(STRICTER)
     text = TEXT.format(python=python, stricter=stricter, **told, **figures(said))
     write("fuzz", text)
