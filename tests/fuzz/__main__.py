@@ -12,7 +12,7 @@ from .judge import STRICTER
 
 ROOT = Path(__file__).parents[2]
 BUILD, CORPUS = Path("build", "fuzz"), Path("tests", "fuzz", "corpus")
-EXAMPLES_A_SECOND = 5
+EXAMPLES_A_SECOND = 2
 """Of each property: with so many hypothesis takes no longer than atheris, where there are cores."""
 LIMITS = "-timeout=10 -rss_limit_mb=1024 -max_len=8192"
 """For one answer: seconds; for the process: MiB; for one answer: bytes."""
