@@ -12,7 +12,7 @@ REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env demo browser test lint-spec lint types unit faults soak bench bench-check wheel docs generate check-generated diff pull-request lock
+.PHONY: help env demo browser test lint-spec lint types unit faults fuzz soak bench bench-check wheel docs generate check-generated diff pull-request lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ faults: | env  ## the fault table, promise by promise, into docs/reliability.md
 	@rm -f build/faults.xml
 	pytest tests/faults/test_table.py -n auto --no-cov -q --junitxml=build/faults.xml || true
 	@python -m tests.faults.page build/faults.xml
+
+fuzz: | env  ## answers and arguments of any kind for SECONDS=60, into docs/reliability.md
+	@python -m tests.fuzz $(or $(SECONDS),60)
 
 soak: | env  ## threads, tasks and forked children at once under random faults, into docs/reliability.md; CALLS=, SEED=
 	@python -m tests.soak --write $(if $(CALLS),--calls $(CALLS)) $(if $(SEED),--seed $(SEED))

@@ -12,11 +12,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-import attrs
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pymatgen.core import Composition
 
 from atomscale_target_materials import _wire
@@ -358,67 +355,6 @@ def test_an_argument_without_a_json_form_is_refused(value: Any, path: str, fault
         plain(value)
     assert (caught.value.path, str(caught.value)) == (path, fault)
     assert caught.value.is_value == fault.startswith((FINITE, UTF8))
-
-
-NAMES = {each.name for each in attrs.fields(TargetMaterial)} - {"additional_properties"}
-SPECIAL = {"id", "sample_id", "layer_id", "element_dict", "sample_metadata", "last_updated"}
-
-numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**300), 10**300)
-json_values = st.recursive(
-    st.none() | st.booleans() | numbers | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-unknown = st.dictionaries(st.text().filter(lambda name: name not in NAMES), json_values, max_size=3)
-ints = st.integers(-(2**63), 2**63 - 1)
-day = datetime.timedelta(hours=23)
-zones = st.none() | st.timedeltas(-day, day).map(datetime.timezone)
-known = st.fixed_dictionaries(
-    {"id": ints, "sample_id": ints},
-    optional={
-        "layer_id": st.none() | ints,
-        "element_dict": st.none() | st.dictionaries(st.text(), numbers, max_size=3),
-        "sample_metadata": st.none() | st.dictionaries(st.text(), json_values, max_size=3),
-        "last_updated": st.none() | st.datetimes(timezones=zones).map(datetime.datetime.isoformat),
-        **dict.fromkeys(NAMES - SPECIAL, st.none() | st.text()),
-    },
-)
-
-
-def dumped(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
-@given(known, unknown)
-def test_a_target_material_makes_the_round_trip(row: dict[str, Any], more: dict[str, Any]) -> None:
-    model = converter(TargetMaterial)({**row, **more})
-    if row.get("last_updated"):
-        moment = datetime.datetime.fromisoformat(row["last_updated"])
-        row["last_updated"] = moment.replace(tzinfo=moment.tzinfo or datetime.UTC).isoformat()
-    assert dumped(model.to_dict()) == dumped({**row, **more})
-    assert dumped(model.additional_properties) == dumped(more)
-
-
-def converted(value: Any) -> TargetMaterial | Mismatch:
-    try:
-        return converter(TargetMaterial)(value)  # type: ignore[no-any-return]
-    except Mismatch as mismatch:
-        return mismatch
-
-
-guessed = st.fixed_dictionaries(
-    {"id": ints, "sample_id": ints}, optional=dict.fromkeys(NAMES - SPECIAL, json_values)
-)
-
-
-@given(json_values | guessed)
-def test_any_json_value_is_a_model_or_a_mismatch(value: Any) -> None:
-    result = converted(value)
-    if isinstance(result, Mismatch):
-        assert result.path.startswith("$")
-        assert str(result)
-    else:
-        assert dumped(result.to_dict()) == dumped(value)
 
 
 def test_the_names_of_a_map_whose_values_are_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import AbstractContextManager, aclosing, closing, nullcontext
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import httpcore
@@ -20,6 +21,10 @@ from . import __version__
 from ._steps import Failure, Flow, Outcome, Send, T
 from ._transport import Body, Limits, Unreadable, settle
 from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError, ClientClosedError
+
+# httpcore looks for it at each connection: a fork within that would hang the imports of the child.
+if find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 # Of a transport that is not ours: ours keeps a record of what was sent.
 NOT_SENT = httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError

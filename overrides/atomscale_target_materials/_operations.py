@@ -28,7 +28,6 @@ from .errors import AtomscaleError, ConflictError
 from .stacks import LayerStack, LayerStatus, StackDiff, TargetMaterials, layer_create
 
 AGAIN = "When that is settled, run it again: what is listed by then is not added twice."
-Tell = Callable[[LayerStatus], object]
 
 _log = logging.getLogger(__package__)
 _log.addHandler(logging.NullHandler())
@@ -173,7 +172,7 @@ def _post(settings: Settings, declared: LayerStack, sample_id: int) -> Flow[Ensu
 
 
 def ensure_stack(
-    settings: Settings, declared: LayerStack, sample_id: int, tell: Tell | None, dry_run: bool
+    settings: Settings, declared: LayerStack, sample_id: int, tell: Any, dry_run: bool
 ) -> Flow[StackResult]:
     """Adds what is missing of a declared stack, from the substrate up."""
     tell = bool if tell is None else tell
@@ -200,7 +199,7 @@ def ensure_stack(
     return StackResult(diff, tuple(fates.values()))
 
 
-def _checked(declared: LayerStack, sample_id: int, tell: Tell) -> int:
+def _checked(declared: LayerStack, sample_id: int, tell: Any) -> int:
     """The arguments of `Client.ensure_stack`, before anything is sent."""
     if not isinstance(declared, LayerStack) or declared.rows:
         raise TypeError(f"declared: use LayerStack.declare or from_file, not {declared!r:.100}")

@@ -23,7 +23,6 @@ from atomscale_target_materials_api.types import UNSET, Unset
 
 Read = Callable[[Any], Any]
 """JSON -> Python value; raises Mismatch."""
-UNIONS = Union, UnionType
 TYPES: dict[Any, Any] = {
     int: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
     # A whole number stays an int: 1 is not written back as 1.0.
@@ -33,7 +32,8 @@ TYPES: dict[Any, Any] = {
 }
 """What msgspec reads for a hint, alone or in a list or a map."""
 LEARNABLE = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
-MOST_LEARNED = 32
+ISO_8601: Any = re.compile(r"(?a)[\dW-]+([T ][\d:.,]+(Z|[+-]\d\d(:?\d\d)?)?)?")
+"""Python reads more: any separator, a NUL at the end, offsets of seconds."""
 
 hints_of = cache(partial(get_type_hints, localns=vars(models)))
 """The type hints of a model, or of a function, of the generated code."""
@@ -55,7 +55,7 @@ class Mismatch(Exception):  # noqa: N818 - it never leaves the package: callers 
 def reader(hint: Any) -> Read:
     """What reads JSON for a type hint of the generated code."""
     origin, args = get_origin(hint), get_args(hint)
-    if origin in UNIONS:
+    if origin in (Union, UnionType):
         return partial(_one_of, [*map(reader, kinds_of(hint))], NoneType in args)
     if origin is list:
         return _leaf(list[Raw], partial(_list, reader(args[0])))
@@ -66,7 +66,7 @@ def reader(hint: Any) -> Read:
 
 def kinds_of(hint: Any) -> list[Any]:
     """What a union is of, but for null and Unset; of any other hint itself."""
-    kinds = get_args(hint) if get_origin(hint) in UNIONS else (hint,)
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     return [kind for kind in kinds if kind not in (NoneType, Unset)] or [NoneType]
 
 
@@ -140,8 +140,8 @@ def _one_of(kinds: list[Read], nullable: bool, content: Any) -> Any:
 
 def _moment(text: str) -> datetime.datetime:
     try:
-        moment = datetime.datetime.fromisoformat(text.upper())
-    except ValueError:  # Its text has the value in another form, in which no secret is found.
+        moment = datetime.datetime.fromisoformat(ISO_8601.fullmatch(text.upper())[0])
+    except (TypeError, ValueError):  # Its text hides a secret from the scrubber.
         raise msgspec.ValidationError("Invalid ISO 8601 timestamp") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
@@ -181,7 +181,7 @@ class _Model:
             model.additional_properties = unknown
             self._misses += 1
             # At the first miss, the second, the fourth, ...: so that learning never costs much.
-            if self._misses & (self._misses - 1) == 0 and len(unknown) <= MOST_LEARNED:
+            if self._misses & (self._misses - 1) == 0 and len(unknown) <= 32:
                 self._learned = [*filter(LEARNABLE.fullmatch, unknown)]
                 vars(self).pop("_fill", None)
         return model

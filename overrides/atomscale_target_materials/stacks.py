@@ -205,7 +205,7 @@ class LayerStack:
             ValueError: A field is out of range, or two layers have one position.
         """
         rows: list[LayerCreate] = []
-        for number, layer in enumerate(layers):
+        for number, layer in enumerate(layers if isinstance(layers, Iterable) else [layers]):
             above = {"layer_id": rows[-1].layer_id + 1 if rows else 1}
             given = {**above, **layer} if isinstance(layer, Mapping) else layer
             rows.append(layer_create(given, f"layers[{number}]"))
