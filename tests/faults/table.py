@@ -44,6 +44,8 @@ def added(client: Any) -> Any:
     return client.add_layer(layer_id=1, sample_id=2, composition_string="GaN")
 
 
+ALL = b"all of it"
+"""Stands among a server's requests when a client should have stopped much earlier."""
 CALLS: dict[str, Callable[[Any], Any]] = {"list": listed, "add": added}
 
 
@@ -154,7 +156,7 @@ def _expect_of_a_guest(call: Callable[[], Any], expected: Expected) -> None:
 def counted(caller: Caller, what: str, found: int, wanted: int) -> None:
     """A guest may do with less."""
     is_right = found <= wanted if isinstance(caller, Guest) else found == wanted
-    assert is_right, f"{found} {what}"
+    assert is_right, f"{found} {what if found > 1 else what[:-1]}"
 
 
 def paused(caller: Caller, right: Callable[[list[float]], bool]) -> None:
@@ -182,6 +184,7 @@ def wire(
                 operation,
                 expected,
             )
+        assert ALL not in server.requests, "takes all that comes"
         counted(caller, "requests", len(server.requests), expected.requests_of(operation))
         paused(caller, expected.pauses)
 

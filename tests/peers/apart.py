@@ -19,6 +19,7 @@ APART: dict[str, tuple[str, ...]] = {
         "a gzip bomb",
         "one byte too many",
         "one byte too many inside gzip",
+        "an unreadable answer is pickled, without its body",
         "an own transport loses the connection",
         "an own transport does not connect",
         "a client is unpickled without a key",
@@ -61,7 +62,13 @@ APART: dict[str, tuple[str, ...]] = {
         "an object for a symbol",
         "a mapping that cannot be read",
     ),
-    TASTE: ("plain http beside a proxy", "cookies"),
+    TASTE: (
+        "a second gzip member",
+        "gzip of gzip",
+        "deflate",
+        "plain http beside a proxy",
+        "cookies",
+    ),
 }
 """Reason -> names of rows."""
 

@@ -18,7 +18,8 @@ from typing import Any, Self
 import attrs
 
 from ..conftest import KEY
-from ..faults.table import BOTH, Guest, GuestError
+from ..faults.table import BOTH, CALLS, Guest, GuestError, answered
+from ..server import Server
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 30.0
@@ -42,29 +43,25 @@ class DoesNotApplyError(Exception):
 
 
 class Worker:
-    """The process of a peer; it is started when it is needed."""
+    """The process of a peer."""
 
     def __init__(self, peer: str, python: str | Path) -> None:
         self.peer = peer
-        self._python = python
-        self._process: subprocess.Popen[str] | None = None
-        self._address = ""
+        self.python = python
+        self._start()
 
-    def start(self) -> subprocess.Popen[str]:
-        if self._process is None:
-            paths = [ROOT / "generated", *[ROOT / "overrides"] * (self.peer == "ours")]
-            self._process = subprocess.Popen(
-                [self._python, Path(__file__).with_name("worker.py"), self.peer],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
-            assert self._process.stdout
-            self._address = self._process.stdout.readline().strip()
-        return self._process
+    def _start(self) -> None:
+        paths = [ROOT / "generated", *[ROOT / "overrides"] * (self.peer == "ours")]
+        self.process = subprocess.Popen(
+            [self.python, Path(__file__).with_name("worker.py"), self.peer],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout
+        self._address = self.process.stdout.readline().strip()
 
     def ask(self, *question: Any, limit: float = TIMEOUT) -> tuple[Any, ...]:
         """What it answers; a hang is an AssertionError."""
-        self.start()
         began = time.monotonic()
         with Client(self._address) as connection:
             connection.send(question)
@@ -83,19 +80,17 @@ class Worker:
                 connection.send(socket.getaddrinfo(*answer[1], **answer[2]))
             except OSError as error:
                 connection.send(error)
-        self.end(kill=True)
+        self.process.kill()
+        self.end()
+        self._start()
         return None
 
     def versions(self) -> Mapping[str, str]:
         versions: Mapping[str, str] = self.ask(None, {}, "versions", {})[1]
         return versions
 
-    def end(self, *, kill: bool = False) -> None:
-        if self._process is not None:
-            if kill:
-                self._process.kill()
-            self._process.communicate()
-            self._process = None
+    def end(self) -> None:
+        self.process.communicate()
 
     def __enter__(self) -> Self:
         return self
@@ -151,7 +146,7 @@ class PeerClient:
         self._call("wait")
 
     def end(self) -> None:
-        self._call("end")
+        self.worker.ask(self.number, self.told, "end", {})
 
     def _call(self, act: str, layer: Mapping[str, Any] = {}) -> Any:
         answer = self.worker.ask(self.number, self.told, act, layer, limit=self.told["timeout"])
@@ -223,17 +218,17 @@ class PeerCaller(Guest):
                 client.end()
 
     def grown(self, operation: str, base_url: str) -> dict[str, Any]:
-        """A call's growth of a fresh process."""
-        with Worker(self.worker.peer, self.worker._python) as worker:
-            folder = Path("/proc", str(worker.start().pid))
-            worker.versions()
+        """What a call adds to a process that has made one before."""
+        self.calls += 1
+        with Worker(self.worker.peer, self.worker.python) as worker:
+            folder = Path("/proc", str(worker.process.pid))
+            call = PeerCaller(worker)
+            with Server(answered) as server:
+                call(CALLS[operation], base_url=server.base_url)
             (folder / "clear_refs").write_text("5")
             before = peak(folder)
             with contextlib.suppress(GuestError):
-                caller = PeerCaller(worker)
-                call = "list_target_materials" if operation == "list" else "add_layer"
-                layer = {} if operation == "list" else {"layer_id": 1}
-                caller(lambda client: getattr(client, call)(**layer), base_url=base_url)
+                call(CALLS[operation], base_url=base_url)
                 raise AssertionError("no error")
             return {"error": None, "grown": peak(folder) - before}
 

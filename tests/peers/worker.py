@@ -186,8 +186,8 @@ class Worker:
         if act == "versions":
             return {name: version(name) for name in self.distributions}
         if act == "end":
-            self.clients.pop(number).itself.close()
-            return None
+            client = self.clients.pop(number, None)
+            return client and client.itself.close()
         with self.making:
             if number not in self.clients:
                 os.environ.clear()
@@ -204,7 +204,8 @@ class Worker:
 def until_something_came() -> None:
     """Waits until an idle connection has something to read."""
     found = [each for each in gc.get_objects() if isinstance(each, socket.socket)]
-    select.select([each for each in found if each.family == socket.AF_INET], [], [], 1.5)
+    opened = [each for each in found if each.fileno() >= 0 and each.family == socket.AF_INET]
+    select.select(opened, [], [], 1.5)
 
 
 def described(error: Exception) -> tuple[str, str, int | None, bool]:
@@ -221,7 +222,7 @@ def described(error: Exception) -> tuple[str, str, int | None, bool]:
 
 def main() -> None:
     worker = Worker(sys.argv[1])
-    with Listener() as listener:
+    with Listener(backlog=64) as listener:
         print(listener.address, flush=True)
         threading.Thread(target=ends_with_its_parent, daemon=True).start()
         while True:
