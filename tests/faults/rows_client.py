@@ -61,9 +61,9 @@ from .table import (
     CALLS,
     Expected,
     Fault,
+    Guest,
     GuestError,
     answered,
-    counted,
     expect,
     good,
     listed,
@@ -397,7 +397,8 @@ def refused(
                     options["base_url"] = options["base_url"].replace("{port}", str(server.port))
                 call_it = partial(caller, act, **options)
                 expect(caller, call_it, operation, Expected(error=error, says=named))
-                counted(caller, "connections", server.connections, 0)
+                assert not server.requests, "sends it"
+                assert isinstance(caller, Guest) or server.connections == 0
 
     return Fault(promise, name, mechanism, check, operations)
 

@@ -908,10 +908,10 @@ def asks_to_wait(*values: str) -> Script:
 
 
 def asks_to_wait_until_soon(peer: Peer) -> None:
-    if request := peer.request():
+    while request := peer.request():
         soon = formatdate(time.time() + 20, usegmt=True)
-        peer.send(answer(503 if request.startswith(b"GET") else 429, retry_after=soon))
-        answered(peer)
+        refusal = answer(503 if request.startswith(b"GET") else 429, retry_after=soon)
+        peer.send(refusal if len(peer.server.requests) == 1 else good(peer))
 
 
 def waits(*seconds: float) -> Callable[[list[float]], bool]:

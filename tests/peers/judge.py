@@ -3,11 +3,17 @@
 import pytest
 
 from ..faults.table import Fault, GuestError
-from .guests import DoesNotApplyError, PeerCaller, Worker
+from .guests import LATE, DoesNotApplyError, PeerCaller, Worker
 
 
 def fault_of(row: Fault, operation: str, worker: Worker) -> str:
     """How the peer breaks the row's promise; "" if it keeps it."""
+    # The machine may have been busy: what comes late may try once more.
+    fault = _fault_of(row, operation, worker)
+    return _fault_of(row, operation, worker) if fault == LATE else fault
+
+
+def _fault_of(row: Fault, operation: str, worker: Worker) -> str:
     caller = PeerCaller(worker)
     try:
         row.check(caller, operation)

@@ -66,10 +66,18 @@ def kept(rows: list[Fault], found: Found) -> list[str]:
 def as_well(found: Found) -> Iterable[str]:
     for promise, title in TITLES.items():
         rows = [row for row in SHARED if row.promise == promise]
-        names = [row.name for row in rows if not any(cell(p, row, found) for p in OTHERS)]
         if rows:
-            told = "; ".join(names) or "none"
-            yield f"- **{promise}. {title}**: all keep {len(names)} of {len(rows)}: {told}"
+            yield f"**{promise}. {title}**, {len(rows)} faults\n"
+            yield from agreed(rows, found)
+
+
+def agreed(rows: list[Fault], found: Found) -> Iterable[str]:
+    """What all of them keep, or all but one."""
+    breaks = {row.name: [peer for peer in OTHERS if cell(peer, row, found)] for row in rows}
+    for those in ([], *([peer] for peer in OTHERS)):
+        if names := [name for name, broken in breaks.items() if broken == those]:
+            who = f"all but {NAMES[those[0]]}" if those else "all four"
+            yield f"- {len(names)} {who}: {'; '.join(names)}"
     yield ""
 
 

@@ -14,6 +14,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -176,11 +177,12 @@ class Worker:
         with connection, suppress(EOFError, OSError):
             self.callers.connection = connection
             number, told, act, layer = connection.recv()
+            began = time.monotonic()
             try:
                 answer: tuple[Any, ...] = ("value", self.act(number, told, act, layer))
             except Exception as error:  # noqa: BLE001 - whatever a peer raises
                 answer = ("error", *described(error))
-            connection.send(answer)
+            connection.send((time.monotonic() - began, *answer))
 
     def act(self, number: int, told: Told, act: str, layer: dict[str, Any]) -> Any:
         if act == "versions":
