@@ -159,7 +159,7 @@ def _expect_of_a_guest(call: Callable[[], Any], expected: Expected) -> None:
 def counted(caller: Caller, what: str, found: int, wanted: int) -> None:
     """A guest may do with less."""
     is_right = found <= wanted if isinstance(caller, Guest) else found == wanted
-    assert is_right, f"{found} {what if found > 1 else what[:-1]}"
+    assert is_right, f"{found} {what}"
 
 
 def paused(caller: Caller, right: Callable[[list[float]], bool]) -> None:

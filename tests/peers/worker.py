@@ -69,11 +69,12 @@ class RefusedError(Exception):
 
 
 def by_generated(told: Told) -> Client:
-    api: Any = import_module("atomscale_target_materials_api")
-    models: Any = import_module("atomscale_target_materials_api.models")
-    operations = "atomscale_target_materials_api.api.target_materials"
+    package = "atomscale_target_materials_api"
+    operations = f"{package}.api.target_materials"
+    api: Any = import_module(package)
     listing: Any = import_module(f"{operations}.list_target_materials")
     adding: Any = import_module(f"{operations}.add_target_material_layer")
+    models: Any = import_module(f"{package}.models")
     client = api.AuthenticatedClient(
         base_url=told["base_url"],
         token=told["key"],
@@ -84,25 +85,30 @@ def by_generated(told: Told) -> Client:
         raise_on_unexpected_status=True,
     )
 
-    def parsed(response: Any) -> Any:
-        if isinstance(response.parsed, models.Error):
-            error: Any = RefusedError(response.status_code.value)
-            error.status_code = response.status_code.value
-            raise error
-        return response.parsed
-
     def add(layer: dict[str, Any]) -> Any:
-        if isinstance(layer.get("element_dict"), dict):
-            elements = models.ElementDictCreate.from_dict(layer["element_dict"])
-            layer = {**layer, "element_dict": elements}
-        body = models.LayerCreate(**layer)
-        return parsed(adding.sync_detailed(client=client, body=body)).to_dict()
+        body = models.LayerCreate(**with_elements(models, layer))
+        return parsed(models, adding.sync_detailed(client=client, body=body)).to_dict()
 
     return Client(
         client.get_httpx_client(),
-        lambda: [row.to_dict() for row in parsed(listing.sync_detailed(client=client))],
+        lambda: [row.to_dict() for row in parsed(models, listing.sync_detailed(client=client))],
         add,
     )
+
+
+def with_elements(models: Any, layer: dict[str, Any]) -> dict[str, Any]:
+    elements = layer.get("element_dict")
+    if not isinstance(elements, dict):
+        return layer
+    return {**layer, "element_dict": models.ElementDictCreate.from_dict(elements)}
+
+
+def parsed(models: Any, response: Any) -> Any:
+    if isinstance(response.parsed, models.Error):
+        error: Any = RefusedError(response.status_code.value)
+        error.status_code = response.status_code.value
+        raise error
+    return response.parsed
 
 
 def by_openai(told: Told) -> Client:
