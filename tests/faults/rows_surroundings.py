@@ -260,7 +260,7 @@ MANY = 64 * 1024
 CHUNK = b"%x\r\n" % MANY + b" " * MANY + b"\r\n"
 ENOUGH = 300_000_000
 """Bytes after which a server stops, for a client that does not."""
-TOO_MUCH = 32_000_000
+TOO_MUCH = 16_000_000
 """Bytes after which a client should long have stopped."""
 
 

@@ -77,7 +77,9 @@ def agreed(rows: list[Fault], found: Found) -> Iterable[str]:
     for those in ([], *([peer] for peer in OTHERS)):
         if names := [name for name, broken in breaks.items() if broken == those]:
             who = f"all but {NAMES[those[0]]}" if those else "all four"
-            yield f"- {len(names)} {who}: {'; '.join(names)}"
+            yield f"- {who} keep {len(names)}: {'; '.join(names)}"
+    if all(len(broken) > 1 for broken in breaks.values()):
+        yield "- none"
     yield ""
 
 

@@ -97,7 +97,7 @@ def test_a_case_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert text.startswith(WRITTEN)
     name = SHARED[0].name
     assert f"| {name} | kept | list: is late, add: kept | kept | kept |" in text
-    assert f"- 1 all but httpx by hand: {name}\n" in text
+    assert f"- all but httpx by hand keep 1: {name}\n" in text
     assert told in pages.PAGE.read_text("utf-8")
 
 
