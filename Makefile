@@ -12,7 +12,7 @@ REDOCLY := @redocly/cli@2.77.0
 BIN    := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env demo browser test lint-spec lint types unit faults fuzz soak bench bench-check wheel docs generate check-generated diff pull-request lock
+.PHONY: help env demo browser test lint-spec lint types unit faults fuzz soak mutants peers bench bench-check wheel docs generate check-generated diff pull-request lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ soak: | env  ## threads, tasks and forked children at once under random faults, 
 
 bench: | env $(if $(filter 1,$(PROVIDER)),.venv-provider/ready)  ## beside the alternatives, into docs/benchmarks.md; FULL=1: all axes; PROVIDER=1: their SDK too
 	@python -m benchmarks $(if $(filter 1,$(FULL)),--setting full) $(if $(filter 1,$(PROVIDER)),--provider)
+
+peers: | env .venv-peers/ready  ## the fault table with other clients, into docs/peers.md (ten minutes)
+	@python -m tests.peers
 
 bench-check: | env  ## instructions that decode, calls and import take, against benchmarks/budget.toml
 	@python -m benchmarks.counts

@@ -23,6 +23,7 @@ PAGES = [
         "SECURITY.md",
         "examples/README.md",
         "docs/reliability.md",
+        "docs/peers.md",
         "docs/writing-layers.md",
         "docs/benchmarks.md",
     )

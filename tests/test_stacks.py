@@ -313,7 +313,7 @@ def test_layers_may_be_declared_in_any_order_of_their_positions() -> None:
         ([{"layer_id": 2**63 - 1}, {}], ValueError, "layers[1].layer_id: Expected `int` <="),
         ([{}, {"layer_id": 2}, {"layer_id": 2}], ValueError, "layers: more than one at position 2"),
         ([LayerCreate(layer_id=True)], TypeError, "layers[0].layer_id: Expected `int`, got `bool`"),
-        (3, TypeError, "'int' object is not iterable"),
+        (3, TypeError, "layers[0]: Expected `object`, got `int`"),
     ],
 )
 def test_what_cannot_be_declared(layers: Any, kind: type[Exception], message: str) -> None:

@@ -37,7 +37,7 @@ from atomscale_target_materials._steps import Outcome
 from ..conftest import KEY, Caller
 from ..server import Peer, Server, answer, replies
 from .mechanisms import Disable, Mechanism, reading, replacing, uncached
-from .table import BOTH, CALLS, GOOD, ROW, Expected, Fault, expect, once, wire
+from .table import BOTH, CALLS, GOOD, ROW, Expected, Fault, counted, expect, once, wire
 
 # Mechanisms
 
@@ -225,13 +225,15 @@ def redirected(caller: Caller, operation: str, redirect: Redirect) -> None:
             unknown=True,
             has={"status_code": redirect.status},
         )
-        url = server.base_url
-        expect(
-            lambda: caller(CALLS[operation], base_url=url, ssl_context=trusting),
-            operation,
-            expected,
-        )
-    assert (len(server.requests), other.requests) == (2 if redirect.first else 1, [])
+
+        def call() -> Any:
+            try:
+                return caller(CALLS[operation], base_url=server.base_url, ssl_context=trusting)
+            finally:
+                assert not other.requests, "hands the key to another port"
+                counted(caller, "requests", len(server.requests), 2 if redirect.first else 1)
+
+        expect(caller, call, operation, expected)
 
 
 def redirects(name: str, *forms: Redirect, mechanism: str = "no redirects") -> Fault:
@@ -386,7 +388,7 @@ def nests(caller: Caller, operation: str) -> None:
         content = b'{"detail": [{"loc": [], "msg": %s}]}' % message
         transport = httpx.MockTransport(partial(bad_request, content))
         call = partial(caller, CALLS[operation], transport=transport)
-        expect(call, operation, Expected(error=BadRequestError))
+        expect(caller, call, operation, Expected(error=BadRequestError))
 
 
 def bad_request(content: bytes, _: httpx.Request) -> httpx.Response:

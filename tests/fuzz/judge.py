@@ -120,7 +120,8 @@ def judge(answer: Answer, settings: Settings = SETTINGS) -> Any:
 def _outcome(answer: Answer, settings: Settings) -> Any:
     """What a call comes to when this answer comes to each try."""
     operation, parameters, *_ = OPERATIONS[answer.operation]
-    outcome = Outcome(settings.timeout, 1.7e9, 0.5, answer.status, answer.headers, answer.body)
+    came = answer.status, answer.headers, answer.body, None, None
+    outcome = Outcome(settings.timeout, 1.7e9, 0.5, *came)
     flow = call(settings, operation, parameters)
     next(flow)
     try:

@@ -40,11 +40,11 @@ def test_nothing_is_lost_crossed_doubled_or_leaked() -> None:
     ("mechanism", "finding", "calls"),
     [
         ("doubt stays", "lost", "100"),
-        ("nothing left over", "crossed", "400"),
+        ("nothing left over", "crossed stray", "400"),
         ("no second write", "doubled", "100"),
         ("closed with its loop", "leaked", "100"),
     ],
 )
 def test_what_is_broken_is_found(mechanism: str, finding: str, calls: str) -> None:
     times, told = soaked("--calls", calls, "--without", mechanism)
-    assert times[finding] > 0, told
+    assert any(times[each] for each in finding.split()), told
