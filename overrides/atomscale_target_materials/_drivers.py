@@ -22,7 +22,8 @@ from ._steps import Failure, Flow, Outcome, Send, T
 from ._transport import Body, Limits, Unreadable, settle
 from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError, ClientClosedError
 
-# httpcore looks for it at each connection: a fork within that would hang the imports of the child.
+# Else httpcore tries to import it for each connection, and a fork meanwhile leaves the child with a
+# lock that nobody opens: its next connection hangs.
 if find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
@@ -61,7 +62,7 @@ class _Exchange(AbstractContextManager["_Exchange"]):
 
     def __init__(self, step: Send) -> None:
         self.settings = step.settings
-        # Twice: the frames of small chunks may be as large as what is in them. And an error.
+        # Twice, as the frames of small chunks may be as large as their data; and room for an error.
         end = step.end or time.monotonic() + step.settings.timeout
         self.limits = Limits(end, 2 * step.settings.max_response_bytes + LARGEST_ERROR)
         self.request = _http_request(step, self.limits)

@@ -81,6 +81,7 @@ class Limits(float):
 
     def sends(self, data: bytes, stream: "Stream") -> None:
         """Notes that `data` is about to leave; no request begins on what should be dropped."""
+        self.grant()
         if not self.sent and stream.fresh_until and stream.get_extra_info("is_readable"):
             raise httpcore.ConnectionNotAvailable
         # What asks a proxy for a tunnel is not the request, which goes through the tunnel.
@@ -124,10 +125,9 @@ class Stream:
     def write(self, buffer: bytes, timeout: Any) -> Any:
         """In pieces: the stream underneath grants its timeout to each send() anew."""
         for start in range(0, len(buffer), WRITE_AT_ONCE):
-            left = timeout.grant()
             timeout.sends(buffer, self)
             with self._in_use:
-                self._stream.write(buffer[start : start + WRITE_AT_ONCE], left)
+                self._stream.write(buffer[start : start + WRITE_AT_ONCE], timeout.grant())
 
     def close(self) -> None:
         """Closes it, after a thread that waits for it has noticed."""
