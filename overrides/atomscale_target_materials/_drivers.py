@@ -24,8 +24,7 @@ from .errors import APIResponseValidationError, APITimeoutError, AtomscaleError,
 
 # Else httpcore tries to import it for each connection, and a fork meanwhile leaves the child with a
 # lock that nobody opens: its next connection hangs.
-if find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
+sys.modules.update({} if find_spec("sniffio") else {"sniffio": None})  # type: ignore[dict-item]
 
 # Of a transport that is not ours: ours keeps a record of what was sent.
 NOT_SENT = httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError
@@ -86,13 +85,14 @@ class _Exchange(AbstractContextManager["_Exchange"]):
         self.body.end()
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        # What goes on (Ctrl-C, a cancellation, a fault of a transport) does without the key.
-        self.request.headers.pop("X-API-KEY", None)
         if isinstance(error, FAILURES):
             self.failure = self._failure(error)
-        elif error is not None and (self.limits.ours or not isinstance(error, Exception)):
-            error.__cause__, error.__context__ = None, self.handled
-            error.with_traceback(None)
+        elif error is not None:
+            # Ctrl-C, a cancellation, a fault of a transport: it goes on without what holds the key.
+            self.request.headers.pop("X-API-KEY", None)
+            if self.limits.ours or not isinstance(error, Exception):
+                error.__cause__, error.__context__ = None, self.handled
+                error.with_traceback(None)
         return isinstance(error, FAILURES)
 
     def _failure(self, error: BaseException) -> Failure:

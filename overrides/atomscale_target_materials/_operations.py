@@ -47,8 +47,7 @@ def call(settings: Settings, operation: ModuleType, parameters: Mapping[str, Any
             return decode(request, outcome, operation, settings)
         again = _steps.pause(request, outcome, tries) if tries < settings.max_tries else None
         if again is None:
-            if tries > 1:
-                error.args = (f"{error} It was tried {tries} times.",)
+            error.args = (str(error) + f" It was tried {tries} times." * (tries > 1),)
             raise error
         reason = f"{request} answered {outcome.status}." if hasattr(error, "status_code") else error
         _log.warning("%s Try %d of %d in %.2f s.", reason, tries + 1, settings.max_tries, again)
