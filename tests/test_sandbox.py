@@ -466,7 +466,7 @@ def test_by_itself(tmp_path: Path, signum: signal.Signals) -> None:
     ("words", "says"),
     [
         (["--db", "nowhere/stacks.db"], "--db nowhere/stacks.db cannot be used: unable to open"),
-        (["--port", "99999"], "--port 99999 or"),
+        (["--port", "99999"], "--port 99999 cannot be used"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(words: list[str], says: str) -> None:

@@ -1,5 +1,6 @@
 """`make fuzz`: atheris beside hypothesis, for some seconds; what came of it goes to the docs."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -7,13 +8,15 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..pages import write
+from ..pages import PAGE, write
 from .judge import STRICTER
 
 ROOT = Path(__file__).parents[2]
 BUILD, CORPUS = Path("build", "fuzz"), Path("tests", "fuzz", "corpus")
 EXAMPLES_A_SECOND = 2
 """Of each property: with so many hypothesis takes no longer than atheris, where there are cores."""
+ENOUGH = 60
+"""Seconds: a shorter run tells its figures, but does not write them."""
 LIMITS = "-timeout=10 -rss_limit_mb=1024 -max_len=8192"
 """For one answer: seconds; for the process: MiB; for one answer: bytes."""
 TEXT = """
@@ -75,10 +78,16 @@ def main(seconds: int) -> int:
         return 1
     python, stricter = sys.version.split()[0], "; ".join(STRICTER)
     text = TEXT.format(python=python, stricter=stricter, **told, **figures(said))
-    write("fuzz", text)
     print(text)
+    if seconds >= ENOUGH:
+        write("fuzz", text)
+        print(f"That is in docs/{PAGE.name} now.")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    parser = argparse.ArgumentParser(prog="tests.fuzz", description=__doc__)
+    parser.add_argument("seconds", type=int)
+    options = parser.parse_args()
+    # Of 0 seconds libFuzzer makes a run without an end.
+    sys.exit(main(max(1, options.seconds)))

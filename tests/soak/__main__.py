@@ -1,6 +1,6 @@
 """`make soak`: all kinds of callers at once, random faults, and what came of it.
 
-    python -m tests.soak [--calls N] [--seed SEED] [--without MECHANISM] [--write]
+    python -m tests.soak [--calls N] [--seed SEED] [--without MECHANISM]
 
 The same seed draws the same calls; which of them meets a fault depends on which comes first.
 """
@@ -27,6 +27,8 @@ from .calls import Call, drawn
 from .crew import Crew, Held
 from .ledger import Ledger
 
+ENOUGH = 10_000
+"""Calls: fewer tell their figures, but do not write them."""
 AT_ONCE = 200
 TENTHS = 10
 EXAMPLES = 5
@@ -90,10 +92,9 @@ async def soak(calls: list[Call], seed: str, db: Path, ledger: Ledger) -> report
 def begun() -> argparse.Namespace:
     """The options; a run without an end ends with a look at all threads."""
     parser = argparse.ArgumentParser(prog="tests.soak", description=__doc__)
-    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--calls", type=int, default=ENOUGH)
     parser.add_argument("--seed", default=str(secrets.randbelow(10**6)))
     parser.add_argument("--without", help="a mechanism of the fault table, to be disabled")
-    parser.add_argument("--write", action="store_true", help="the figures into the docs")
     options = parser.parse_args()
     if not Path("/proc/self/fd").exists():
         sys.exit("a soak needs Linux: it counts open files and memory in /proc")
@@ -119,8 +120,9 @@ def main() -> None:
     for kind in report.WRONGS:
         for what in [what for each, what in findings if each == kind][:EXAMPLES]:
             print(f"{kind}: {what}")
-    if options.write and not findings:
+    if not findings and options.calls >= ENOUGH:
         pages.write("soak", text)
+        print(f"That is in docs/{pages.PAGE.name} now.")
     sys.exit(bool(findings))
 
 

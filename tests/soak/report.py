@@ -12,17 +12,17 @@ from .crew import TASKS, THREADS
 from .ledger import Record
 from .server import FAULTS
 
+MORE_MEMORY, MORE_OBJECTS = 8192, 1000
+"""KiB, and objects, that the last tenth may have more than the third."""
 WRONGS = {
     "lost": "done, and not in the database; or a call without an end",
     "crossed": "an answer that belongs to another call",
     "doubled": "sent or stored twice, or there though it was reported as not done",
     "leaked": "a socket, a file, a thread, a task, or a connection in use that nobody uses",
-    "grown": "more memory at the end than after the third tenth",
+    "grown": "over 8 MiB, or 1,000 objects, more at the end than after the third tenth",
     "stray": "an error of another family, a timeout without reason, a warning",
-    "missing": "a kind of call, caller, fault or outcome that did not occur",
+    "missing": "a kind of call, caller, fault or outcome that did not occur, as in few calls",
 }
-MORE_MEMORY, MORE_OBJECTS = 8192, 1000
-"""KiB, and objects, that the last tenth may have more than the third."""
 OUTCOMES = ("a result", "cancelled", "APIConnectionError", "APITimeoutError")
 MOST_SOCKETS = 4 * (THREADS + 2 * TASKS)
 
@@ -95,6 +95,6 @@ def summary(figures: Figures, seed: str) -> str:
         f"{count:,} calls in {figures.seconds:.0f} seconds with seed {seed}: Python {python}, "
         f"{system}, {os.cpu_count()} CPUs.\n{sum(claims.values()):,} layers were to be written: "
         f"{claims['done']:,} were reported as done, {claims['not done']:,} as not done, "
-        f"{claims['unknown']:,} as unknown.\nAt most {figures.sockets} sockets were open at once; "
-        f"the latest call ended {figures.latest:.2f} seconds after its time."
+        f"{claims['unknown']:,} as unknown (cancelled, or hit by a fault).\n"
+        f"At most {figures.sockets} sockets were open at once; the latest call ended {figures.latest:.2f} seconds after its time."
     )

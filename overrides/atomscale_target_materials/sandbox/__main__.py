@@ -23,7 +23,8 @@ def main() -> None:
     try:
         sandbox = Sandbox(options.db, port=options.port).start()
     except (OSError, OverflowError, sqlite3.Error) as error:
-        parser.error(f"--port {options.port} or --db {options.db} cannot be used: {error}")
+        db = f" or --db {options.db}" if options.db else ""
+        parser.error(f"--port {options.port}{db} cannot be used: {error}")
     print(f"The sandbox serves {options.db or 'stacks in memory'}. Ctrl-C stops it. To use it:")
     print(f"  export ATOMSCALE_API_ENDPOINT={sandbox.base_url}")
     print(f"  export ATOMSCALE_API_KEY={sandbox.api_key}", flush=True)
