@@ -1,5 +1,9 @@
 import asyncio
+import gc
 import gzip
+import signal
+import sys
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
 from itertools import count
@@ -16,6 +20,7 @@ from atomscale_target_materials import (
     APITimeoutError,
     AsyncClient,
     AtomscaleError,
+    Client,
     ClientClosedError,
     _transport,
 )
@@ -163,6 +168,34 @@ def test_a_call_cancelled_at_any_moment_leaves_no_connection_in_use(
         raise AssertionError
 
     assert asyncio.run(calls()) > 10
+
+
+def test_a_loop_that_ends_within_a_handshake_closes_the_connection() -> None:
+    async def leave() -> None:
+        client = AsyncClient("key", base_url=f"https://127.0.0.1:{server.port}")
+        calls_of(client, 1)
+        while not server.connections:  # noqa: ASYNC110 - the server is a thread
+            await asyncio.sleep(0.001)
+
+    with Server(Peer.hang) as server:
+        asyncio.run(leave())
+        gc.collect()  # A socket that was left open warns, and a warning is an error.
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal can be sent to a thread there")
+def test_a_signal_handler_may_close_the_client_that_it_interrupts() -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGURG)
+        peer.hang()
+
+    with Server(script) as server, Client("key", base_url=server.base_url) as client:
+        before = signal.signal(signal.SIGURG, lambda *_: client.close())
+        try:
+            with pytest.raises(ClientClosedError):
+                client.list_target_materials()
+        finally:
+            signal.signal(signal.SIGURG, before)
 
 
 # Turns

@@ -76,7 +76,8 @@ def _forms_of(unit: str) -> str:
 
 def _event_alone(record: logging.LogRecord) -> bool:
     """At DEBUG httpcore logs what a server sends, which may be the key: the event is enough."""
-    record.msg, record.args = record.getMessage().partition(" ")[0], ()
+    if (event := record.getMessage().partition(" ")[0]).startswith("receive_response"):
+        record.msg, record.args = event, ()
     return True
 
 

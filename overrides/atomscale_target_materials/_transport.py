@@ -103,7 +103,7 @@ class Stream:
 
     def __init__(self, stream: Any) -> None:
         self._stream, self._tls = stream, stream.get_extra_info("ssl_object")
-        self._in_use = threading.Lock()
+        self._in_use = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -130,7 +130,7 @@ class Stream:
                 self._stream.write(buffer[start : start + WRITE_AT_ONCE], timeout.grant())
 
     def close(self) -> None:
-        """Closes it, after a thread that waits for it has noticed."""
+        """Closes it, after any other thread that waits for it has noticed."""
         # Closed at once, its number could be another connection's before that.
         with suppress(OSError):
             socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
@@ -187,7 +187,7 @@ class AsyncStream(Stream):
         start_tls = self._stream.start_tls
         try:
             return AsyncStream(await timeout.within(start_tls, ssl_context, server_hostname))
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError):
             await self._stream.aclose()
             raise
 
@@ -253,8 +253,7 @@ def ssl_context_for(base_url: str, given: ssl.SSLContext | None) -> ssl.SSLConte
 
 def _core(request: httpx.Request) -> httpcore.Request:
     url, extensions = request.url, request.extensions
-    limits: Limits = extensions["timeout"]["pool"]
-    limits.sent, limits.ours = False, True
+    vars(extensions["timeout"]["pool"]).update(sent=False, ours=True)
     scheme, host, port = url.raw_scheme, url.raw_host, url.port
     there = httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path)
     core = httpcore.Request(request.method, there, content=request.stream, extensions=extensions)

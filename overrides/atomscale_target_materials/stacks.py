@@ -196,7 +196,7 @@ class LayerStack:
         Args:
             layers: From the substrate up; each a `LayerCreate`, or a mapping with the arguments of
                 `Client.add_layer`. One without a `layer_id` lies on the one before it; the first
-                has 1.
+                has 1. A `LayerCreate` alone is a stack of one.
             substrate: What the layers are grown on, for example "Si". Left out, it is compared with
                 nothing.
 

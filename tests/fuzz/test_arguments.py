@@ -190,9 +190,12 @@ def test_a_stack_is_declared_and_ensured_or_refused(
     bodies_of(recorder, ensure)
 
 
-def test_a_row_in_place_of_layers_is_refused() -> None:
-    with pytest.raises(TypeError, match="layers"):
-        LayerStack.declare(layers=TargetMaterial(id=1, sample_id=2))  # type: ignore[arg-type]
+def test_a_row_in_place_of_layers_is_the_only_one() -> None:
+    layer: Any = LayerCreate(layer_id=3)
+    assert [each.row for each in LayerStack.declare(layers=layer).layers] == [layer]
+    layer = TargetMaterial(id=1, sample_id=2)
+    with pytest.raises(TypeError, match=r"^layers\[0\]: the field 'layer_id' is missing"):
+        LayerStack.declare(layers=layer)
 
 
 @given(st.sampled_from([each[0] for each in OPERATIONS.values()]) | anything, anything)

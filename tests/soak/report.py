@@ -18,11 +18,14 @@ WRONGS = {
     "lost": "done, and not in the database; or a call without an end",
     "crossed": "an answer that belongs to another call",
     "doubled": "sent or stored twice, or there though it was reported as not done",
+    "late": "a call that ended more than five seconds after its time",
     "leaked": "a socket, a file, a thread, a task, or a connection in use that nobody uses",
     "grown": "over 8 MiB, or 1,000 objects, more at the end than after the third tenth",
     "stray": "an error of another family, a timeout without reason, a warning",
     "missing": "a kind of call, caller, fault or outcome that did not occur, as in few calls",
 }
+LATEST = 5.0
+"""Seconds: what a busy machine may take to notice, and more."""
 OUTCOMES = ("a result", "cancelled", "APIConnectionError", "APITimeoutError")
 MOST_SOCKETS = 4 * (THREADS + 2 * TASKS)
 
@@ -56,6 +59,8 @@ class Figures:
         (third, objects), (last, more) = self.memory[2], self.memory[-1]
         if last > third + MORE_MEMORY or more > objects + MORE_OBJECTS:
             yield "grown", f"from {third} to {last} KiB, from {objects} to {more} objects"
+        if self.latest > LATEST:
+            yield "late", f"{self.latest:.1f} seconds after its time"
         if self.sockets > MOST_SOCKETS:
             yield "leaked", f"{self.sockets} sockets at once, at most {MOST_SOCKETS} are needed"
         kinds, workers = map(set, zip(*self.calls, strict=True))
@@ -96,5 +101,6 @@ def summary(figures: Figures, seed: str) -> str:
         f"{system}, {os.cpu_count()} CPUs.\n{sum(claims.values()):,} layers were to be written: "
         f"{claims['done']:,} were reported as done, {claims['not done']:,} as not done, "
         f"{claims['unknown']:,} as unknown (cancelled, or hit by a fault).\n"
-        f"At most {figures.sockets} sockets were open at once; the latest call ended {figures.latest:.2f} seconds after its time."
+        f"At most {figures.sockets} sockets were open at once; "
+        f"the latest call ended {figures.latest:.2f} seconds after its time."
     )
