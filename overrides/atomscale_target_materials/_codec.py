@@ -46,7 +46,7 @@ def _hint_of(operation: ModuleType) -> Any:
     return Union[tuple(kinds) or Any]  # noqa: UP007 - of as many as there are
 
 
-class _Response(msgspec.Struct, frozen=True):
+class _Response(msgspec.Struct):
     """Stands for the response, and for a strict client, in the generated `_parse_response`.
 
     It has no `json`: what wants that is read by `read`.

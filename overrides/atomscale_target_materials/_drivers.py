@@ -102,7 +102,7 @@ class _Exchange(AbstractContextManager["_Exchange"]):
             reason = told + ("the answer" if sent else "a connection")
             return Failure(reason, APITimeoutError, sent=sent, passing=False)
         if isinstance(error, Unreadable):
-            return Failure(str(error), APIResponseValidationError, sent=sent, passing=False)
+            return Failure(str(error), APIResponseValidationError, passing=False)
         if isinstance(error, httpcore.ProxyError):
             # Its text is the proxy's own, after the status.
             status = str(error)[:3]
