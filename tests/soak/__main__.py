@@ -63,10 +63,10 @@ def served(db: Path, seed: str) -> Iterator[Server]:
 
 
 def memory() -> tuple[int, int]:
-    """What this process has: KiB of memory, and objects that the collector knows."""
+    """What this process has: KiB of memory, and blocks of it that Python has given out."""
     gc.collect()
     pages_of_memory = int(Path("/proc/self/statm").read_text("utf-8").split()[1])
-    return pages_of_memory * os.sysconf("SC_PAGE_SIZE") // 1024, len(gc.get_objects())
+    return pages_of_memory * os.sysconf("SC_PAGE_SIZE") // 1024, sys.getallocatedblocks()
 
 
 async def soak(calls: list[Call], seed: str, db: Path, ledger: Ledger) -> report.Figures:

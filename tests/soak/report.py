@@ -12,15 +12,15 @@ from .crew import TASKS, THREADS
 from .ledger import Record
 from .server import FAULTS
 
-MORE_MEMORY, MORE_OBJECTS = 8192, 1000
-"""KiB, and objects, that the last tenth may have more than the third."""
+MORE_MEMORY, MORE_BLOCKS = 16384, 5000
+"""KiB, and blocks, that the last tenth may have more than the third."""
 WRONGS = {
     "lost": "done, and not in the database; or a call without an end",
     "crossed": "an answer that belongs to another call",
     "doubled": "sent or stored twice, or there though it was reported as not done",
     "late": "a call that ended more than five seconds after its time",
     "leaked": "a socket, a file, a thread, a task, or a connection in use that nobody uses",
-    "grown": "over 8 MiB, or 1,000 objects, more at the end than after the third tenth",
+    "grown": "over 5,000 blocks, or 16 MiB, more at the end than after the third tenth",
     "stray": "an error of another family, a timeout without reason, a warning",
     "missing": "a kind of call, caller, fault or outcome that did not occur, as in few calls",
 }
@@ -40,7 +40,7 @@ class Figures:
     claims: Counter[str] = attrs.Factory(Counter)
     met: Counter[str] = attrs.Factory(Counter)
     memory: list[tuple[int, int]] = attrs.Factory(list)
-    """After each tenth: KiB, objects."""
+    """After each tenth: KiB, blocks."""
     latest: float = 0.0
     sockets: int = 0
     seconds: float = 0.0
@@ -56,9 +56,9 @@ class Figures:
 
     def faults(self) -> Iterator[Finding]:
         """What is wrong with the figures themselves."""
-        (third, objects), (last, more) = self.memory[2], self.memory[-1]
-        if last > third + MORE_MEMORY or more > objects + MORE_OBJECTS:
-            yield "grown", f"from {third} to {last} KiB, from {objects} to {more} objects"
+        (third, blocks), (last, more) = self.memory[2], self.memory[-1]
+        if last > third + MORE_MEMORY or more > blocks + MORE_BLOCKS:
+            yield "grown", f"from {third} to {last} KiB, from {blocks} to {more} blocks"
         if self.latest > LATEST:
             yield "late", f"{self.latest:.1f} seconds after its time"
         if self.sockets > MOST_SOCKETS:
@@ -87,7 +87,7 @@ def told(figures: Figures, seed: str, findings: Sequence[Finding]) -> str:
         table(
             ["after a tenth of the calls", *range(1, len(figures.memory) + 1)],
             ["memory (MiB)", *(f"{each / 1024:.1f}" for each, _ in figures.memory)],
-            ["objects", *(f"{each:,}" for _, each in figures.memory)],
+            ["blocks of Python's", *(f"{each:,}" for _, each in figures.memory)],
         ),
     ]
     return "\n".join([summary(figures, seed), "", *tables])
