@@ -140,3 +140,12 @@ def test_the_logger_is_the_packages_own_and_leaves_the_others_alone() -> None:
     assert logger.level == logging.NOTSET
     assert logger.propagate
     assert [type(handler) for handler in logger.handlers] == [logging.NullHandler]
+
+
+def test_httpcore_logs_its_events_alone(caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "httpcore")
+    with Server(replies(answer(200, GOOD["list"], x_secret=KEY))) as server:
+        caller(CALLS["list"], base_url=server.base_url)
+    logged = [each.getMessage() for each in caplog.records if each.name == "httpcore.http11"]
+    assert {"send_request_headers.started", "receive_response_headers.complete"} <= {*logged}
+    assert [each for each in logged if not re.fullmatch(r"\w+\.\w+", each)] == []
