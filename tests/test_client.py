@@ -13,6 +13,7 @@ import pytest
 from atomscale_target_materials import (
     APIConnectionError,
     APIStatusError,
+    APITimeoutError,
     AsyncClient,
     AtomscaleError,
     Client,
@@ -156,6 +157,8 @@ def test_the_request_on_the_wire(caller: Caller) -> None:
     assert header(head, "x-api-key") == KEY
     assert header(head, "content-type") == "application/json"
     assert str(header(head, "user-agent")).startswith("atomscale-target-materials/0.")
+    assert header(head, "accept") == "application/json, */*;q=0.1"
+    assert header(head, "accept-encoding") == "gzip"
     assert header(head, "cookie") is None
     assert layer == Layer(id=5, layer_id=1)
 
@@ -206,6 +209,43 @@ def test_a_transport_for_tests_replaces_ours(caller: Caller) -> None:
 
     rows = caller(listed, transport=httpx.MockTransport(handler))
     assert [row.id for row in rows] == [1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "waits_for"),
+    [
+        (httpx.ConnectTimeout, "a connection"),
+        (httpx.PoolTimeout, "a connection"),
+        (httpx.ReadTimeout, "the answer"),
+    ],
+)
+def test_a_timeout_of_a_transport_of_ones_own_is_final(
+    caller: Caller, kind: type[Exception], waits_for: str
+) -> None:
+    tries = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        tries.append(request)
+        raise kind("too slow")
+
+    told = rf"failed: not done within timeout=30 seconds: waiting for {waits_for}\. \w+"
+    with pytest.raises(APITimeoutError, match=told):
+        caller(listed, transport=httpx.MockTransport(handler))
+    assert len(tries) == 1
+
+
+def test_a_server_that_hangs_up_is_told_as_httpcore_has_it(caller: Caller) -> None:
+    with Server(once(lambda _: None)) as server, pytest.raises(APIConnectionError) as caught:
+        caller(listed, base_url=server.base_url, max_tries=1)
+    told = f"GET /target-materials/ to {server.base_url} failed: "
+    assert str(caught.value).startswith(
+        told + "Server disconnected without sending a response. Try again later,"
+    )
+
+
+def test_pauses_are_slept() -> None:
+    drivers = Client(KEY)._driver, AsyncClient(KEY)._driver
+    assert [each._sleep for each in drivers] == [time.sleep, asyncio.sleep]
 
 
 def test_the_connections_of_a_loop_that_is_gone_are_forgotten() -> None:

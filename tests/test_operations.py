@@ -210,6 +210,7 @@ def test_arguments_that_hold_themselves() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        ({"transport": "mine"}, "transport: an httpx.BaseTransport, not <class 'str'>"),
         ({"transport": httpx.AsyncHTTPTransport}, "transport: an httpx.BaseTransport, not <class"),
         ({"ssl_context": "corporate.pem"}, "ssl_context: an ssl.SSLContext"),
     ],

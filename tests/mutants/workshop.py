@@ -19,8 +19,8 @@ import coverage
 from .mutations import CORE, ROOMS, ROOT, Mutant, statement_at, uses
 from .trial import COULD_NOT_RUN, Chosen, Watch, copy_to, fork, load, run
 
-BUDGET = 5.0
-"""Seconds of tests for a mutant, the quickest, beside those of the module's own file."""
+BUDGET = 20.0
+"""Seconds of tests for a mutant, the quickest; those of the module's own file not counted."""
 IMPORTING = 60
 PASSED, NONE = 0, 5
 """pytest's exit codes."""
@@ -86,7 +86,8 @@ class Workshop:
         used = [place for name in names for place in uses().get(name, ())]
         whole = [(mutant.module, int(line)) for line in self.seen["lines"].get(mutant.module, ())]
         near = [(mutant.module, line) for line in span]
-        found = self._that_run(near) or self._that_run(used) or self._that_run(whole)
+        own = {test for test in self._that_run(whole) if test.startswith(_own(mutant))}
+        found = self._that_run(near) or self._that_run(used) | own or self._that_run(whole)
         # The rooms are slow to import, and not of the core.
         found = {test for test in found if not test.startswith(SLOW)} or found
         seconds, left, chosen = self.seen["seconds"], BUDGET, {}
