@@ -22,7 +22,7 @@ from .trial import COULD_NOT_RUN, Chosen, Watch, copy_to, fork, load, run
 BUDGET = 20.0
 """Seconds of tests for a mutant, the quickest; those of the module's own file not counted."""
 IMPORTING = 60
-PASSED, NONE = 0, 5
+PASSED, FAILED, NONE = 0, 1, 5
 """pytest's exit codes."""
 SLOW = tuple(f"tests/test_{room}.py" for room in ROOMS)
 BROKEN = Mutant("errors", "a core that cannot be imported", 1, "raise RuntimeError")
@@ -167,8 +167,15 @@ def _try(mutant: Mutant, tests: dict[str, float], killer: str, serial: int) -> i
         stage = {test: tests[test] for test in tests if begin and test.startswith(begin)}
         tests = {test: tests[test] for test in tests if test not in stage}
         chosen = Chosen(stage)
-        code = run({test.partition("::")[0] for test in stage}, chosen) if stage else PASSED
+        code = _ran(stage, chosen) if stage else PASSED
         if code not in (PASSED, NONE):
             Path("killer").write_text(chosen.failed)
             return code
     return PASSED
+
+
+def _ran(tests: Iterable[str], chosen: Chosen) -> int:
+    try:
+        return run({test.partition("::")[0] for test in tests}, chosen)
+    except BaseException:  # noqa: BLE001 - a mutant may do anything
+        return FAILED
