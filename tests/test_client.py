@@ -197,8 +197,17 @@ def test_a_client_with_a_transport_of_its_own_is_not_pickled() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=[ROW]))
     with Client(KEY, transport=transport) as client:
         assert len(client.list_target_materials()) == 1
-        with pytest.raises(TypeError, match="cannot be pickled"):
+        told = "^a client with its own ssl_context or transport cannot be pickled$"
+        with pytest.raises(TypeError, match=told):
             pickle.dumps(client)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_the_repr_of_a_client_has_its_settings(kind: type[Client] | type[AsyncClient]) -> None:
+    settings = "base_url='https://api.atomscale.ai' timeout=30 max_tries=4"
+    assert repr(kind(KEY)) == f"<{kind.__name__} {settings}>"
+    # As a debugger shows it in a traceback of `__init__`.
+    assert repr(object.__new__(kind)) == f"<{kind.__name__} >"
 
 
 def test_a_transport_for_tests_replaces_ours(caller: Caller) -> None:

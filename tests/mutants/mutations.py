@@ -101,14 +101,16 @@ def _scopes(tree: ast.AST) -> Iterator[tuple[str, range]]:
 
 
 def statement_at(module: str, line: int) -> tuple[range, set[str]]:
-    """The lines of the innermost statement (of one that holds others the head), and what it names.
+    """The lines of the innermost statement (of a loop and the like the head), and what it names.
 
     That is for a constant or a field: it is run when it is imported, and used where it is named.
     """
     spans: list[tuple[int, range, set[str]]] = [(0, range(line, line + 1), set())]
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
+            # The head of a function has its defaults: whoever calls it uses them.
+            is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            body = None if is_function else getattr(node, "body", None)
             end = body[0].lineno - 1 if body else node.end_lineno
             span = range(node.lineno, max(node.lineno, end or 0) + 1)
             stored = (x for x in ast.walk(node) if isinstance(getattr(x, "ctx", None), ast.Store))

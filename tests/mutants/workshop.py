@@ -88,8 +88,6 @@ class Workshop:
         near = [(mutant.module, line) for line in span]
         own = {test for test in self._that_run(whole) if test.startswith(_own(mutant))}
         found = self._that_run(near) or self._that_run(used) | own or self._that_run(whole)
-        # The rooms are slow to import, and not of the core.
-        found = {test for test in found if not test.startswith(SLOW)} or found
         seconds, left, chosen = self.seen["seconds"], BUDGET, {}
         for test in sorted(found, key=seconds.__getitem__):
             left -= 0 if test.startswith(_own(mutant)) else seconds[test]
@@ -157,25 +155,31 @@ def _watch(files: Sequence[str]) -> int:
 
 
 def _try(mutant: Mutant, tests: dict[str, float], killer: str, serial: int) -> int:
-    """What a trial does: the test that killed it last time, the module's own, units, the table."""
+    """What a trial does: the last killer, the module's own, other units, the table, the rooms."""
     Path("killer").write_text("")
     path = CORE / f"{mutant.module}.py"
     path.write_text(mutant.code, "utf-8")
     os.utime(path, (serial, serial))  # so that no compiled module is taken for this one
     signal.setitimer(signal.ITIMER_REAL, IMPORTING)
-    for begin in (killer, _own(mutant), "tests/test_", "tests/"):
-        stage = {test: tests[test] for test in tests if begin and test.startswith(begin)}
-        tests = {test: tests[test] for test in tests if test not in stage}
-        chosen = Chosen(stage)
-        code = _ran(stage, chosen) if stage else PASSED
+    for turn in range(5):
+        chosen = Chosen({x: tests[x] for x in tests if _turn(x, mutant, killer) == turn})
+        code = _ran(chosen) if chosen.tests else PASSED
         if code not in (PASSED, NONE):
             Path("killer").write_text(chosen.failed)
             return code
     return PASSED
 
 
-def _ran(tests: Iterable[str], chosen: Chosen) -> int:
+def _turn(test: str, mutant: Mutant, killer: str) -> int:
+    if test == killer:
+        return 0
+    if test.startswith(SLOW):
+        return 4
+    return 1 if test.startswith(_own(mutant)) else 2 if test.startswith("tests/test_") else 3
+
+
+def _ran(chosen: Chosen) -> int:
     try:
-        return run({test.partition("::")[0] for test in tests}, chosen)
+        return run({test.partition("::")[0] for test in chosen.tests}, chosen)
     except BaseException:  # noqa: BLE001 - a mutant may do anything
         return FAILED
