@@ -19,7 +19,7 @@ import coverage
 from .mutations import CORE, ROOMS, ROOT, Mutant, statement_at, uses
 from .trial import COULD_NOT_RUN, Chosen, Watch, copy_to, fork, load, run
 
-BUDGET = 20.0
+BUDGET = 12.0
 """Seconds of tests for a mutant, the quickest; those of the module's own file not counted."""
 IMPORTING = 60
 PASSED, FAILED, NONE = 0, 1, 5
