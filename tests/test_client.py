@@ -257,6 +257,12 @@ def test_pauses_are_slept() -> None:
     assert [each._sleep for each in drivers] == [time.sleep, asyncio.sleep]
 
 
+def test_an_answer_of_some_megabytes(caller: Caller) -> None:
+    rows = [{**ROW, "sample_name": "x" * 2_000_000}]
+    with Server(replies(answer(200, rows))) as server:
+        assert len(caller(listed, base_url=server.base_url)[0].sample_name) == 2_000_000
+
+
 def test_the_connections_of_a_loop_that_is_gone_are_forgotten() -> None:
     loop = asyncio.new_event_loop()
     with Server(replies(answer(200, [ROW]))) as server:

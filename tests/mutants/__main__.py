@@ -10,9 +10,12 @@ from .workshop import Workshop
 
 UNITS = (
     "client", "codec", "ensure", "errors", "files", "house", "logging", "messages", "operations",
-    "settings", "stacks", "steps", "transport", "wire", *ROOMS,
+    "settings", "stacks", "steps", "transport", "wire",
 )  # fmt: skip
-GROUPS = [f"tests/test_{name}.py" for name in UNITS], ["tests/faults/test_table.py"]
+GROUPS = [
+    [*(f"tests/test_{name}.py" for name in UNITS), "tests/faults/test_secrets.py"],
+    [*(f"tests/test_{name}.py" for name in ROOMS), "tests/faults/test_table.py"],
+]
 
 
 def main(modules: list[str]) -> bool:
