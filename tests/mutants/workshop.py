@@ -66,10 +66,9 @@ class Workshop:
         parts = list(enumerate(self.groups))
         children = [fork(self._copy(slot), partial(_watch, files)) for slot, files in parts]
         ends = [os.waitpid(child, 0)[1] for child in children]
-        if any(ends):
-            sys.exit(
-                f"the tests do not pass in a copy of the project: see the logs in {self.folder}"
-            )
+        for slot in (slot for slot, end in enumerate(ends) if end):
+            told = (self._copy(slot) / "log").read_text()[-3000:]
+            sys.exit(f"{told}\nin a copy of the project the tests do not pass")
         seen = {"state": state, "lines": {}, "seconds": {}}
         for found in (json.loads((self._copy(slot) / "seen").read_text()) for slot, _ in parts):
             seen["seconds"] |= found["seconds"]
