@@ -71,6 +71,8 @@ def _act(folder: Path, act: Callable[[], int]) -> NoReturn:
     code = COULD_NOT_RUN
     try:
         os.setpgid(0, 0)
+        # What runs in the background ignores it, and some tests send it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(folder)
         log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(log, 1)
