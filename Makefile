@@ -102,6 +102,9 @@ fuzz: | env  ## answers and arguments of any kind for SECONDS=60, into docs/reli
 soak: | env  ## threads, tasks and forked children at once under random faults, into docs/reliability.md; CALLS=, SEED=
 	@python -m tests.soak $(if $(CALLS),--calls $(CALLS)) $(if $(SEED),--seed $(SEED))
 
+mutants: | env  ## is there a test for each decision of the core? into docs/reliability.md; MODULE=_wire: of one module
+	@python -m tests.mutants $(MODULE)
+
 bench: | env $(if $(filter 1,$(PROVIDER)),.venv-provider/ready)  ## beside the alternatives, into docs/benchmarks.md; FULL=1: all axes; PROVIDER=1: their SDK too
 	@python -m benchmarks $(if $(filter 1,$(FULL)),--setting full) $(if $(filter 1,$(PROVIDER)),--provider)
 

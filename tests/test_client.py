@@ -13,6 +13,7 @@ import pytest
 from atomscale_target_materials import (
     APIConnectionError,
     APIStatusError,
+    APITimeoutError,
     AsyncClient,
     AtomscaleError,
     Client,
@@ -156,6 +157,8 @@ def test_the_request_on_the_wire(caller: Caller) -> None:
     assert header(head, "x-api-key") == KEY
     assert header(head, "content-type") == "application/json"
     assert str(header(head, "user-agent")).startswith("atomscale-target-materials/0.")
+    assert header(head, "accept") == "application/json, */*;q=0.1"
+    assert header(head, "accept-encoding") == "gzip"
     assert header(head, "cookie") is None
     assert layer == Layer(id=5, layer_id=1)
 
@@ -194,8 +197,17 @@ def test_a_client_with_a_transport_of_its_own_is_not_pickled() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=[ROW]))
     with Client(KEY, transport=transport) as client:
         assert len(client.list_target_materials()) == 1
-        with pytest.raises(TypeError, match="cannot be pickled"):
+        told = "^a client with its own ssl_context or transport cannot be pickled$"
+        with pytest.raises(TypeError, match=told):
             pickle.dumps(client)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_the_repr_of_a_client_has_its_settings(kind: type[Client] | type[AsyncClient]) -> None:
+    settings = "base_url='https://api.atomscale.ai' timeout=30 max_tries=4"
+    assert repr(kind(KEY)) == f"<{kind.__name__} {settings}>"
+    # As a debugger shows it in a traceback of `__init__`.
+    assert repr(object.__new__(kind)) == f"<{kind.__name__} >"
 
 
 def test_a_transport_for_tests_replaces_ours(caller: Caller) -> None:
@@ -206,6 +218,49 @@ def test_a_transport_for_tests_replaces_ours(caller: Caller) -> None:
 
     rows = caller(listed, transport=httpx.MockTransport(handler))
     assert [row.id for row in rows] == [1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "waits_for"),
+    [
+        (httpx.ConnectTimeout, "a connection"),
+        (httpx.PoolTimeout, "a connection"),
+        (httpx.ReadTimeout, "the answer"),
+    ],
+)
+def test_a_timeout_of_a_transport_of_ones_own_is_final(
+    caller: Caller, kind: type[Exception], waits_for: str
+) -> None:
+    tries = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        tries.append(request)
+        raise kind("too slow")
+
+    told = rf"failed: not done within timeout=30 seconds: waiting for {waits_for}\. \w+"
+    with pytest.raises(APITimeoutError, match=told):
+        caller(listed, transport=httpx.MockTransport(handler))
+    assert len(tries) == 1
+
+
+def test_a_server_that_hangs_up_is_told_as_httpcore_has_it(caller: Caller) -> None:
+    with Server(once(lambda _: None)) as server, pytest.raises(APIConnectionError) as caught:
+        caller(listed, base_url=server.base_url, max_tries=1)
+    told = f"GET /target-materials/ to {server.base_url} failed: "
+    assert str(caught.value).startswith(
+        told + "Server disconnected without sending a response. Try again later,"
+    )
+
+
+def test_pauses_are_slept() -> None:
+    drivers = Client(KEY)._driver, AsyncClient(KEY)._driver
+    assert [each._sleep for each in drivers] == [time.sleep, asyncio.sleep]
+
+
+def test_an_answer_of_some_megabytes(caller: Caller) -> None:
+    rows = [{**ROW, "sample_name": "x" * 2_000_000}]
+    with Server(replies(answer(200, rows))) as server:
+        assert len(caller(listed, base_url=server.base_url)[0].sample_name) == 2_000_000
 
 
 def test_the_connections_of_a_loop_that_is_gone_are_forgotten() -> None:

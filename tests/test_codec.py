@@ -119,6 +119,12 @@ def test_where_a_timestamp_talks_of_places() -> None:
     assert caught.value.path == "$[0].last_updated"
 
 
+def test_a_number_out_of_range_in_an_unknown_field_is_told_by_its_row() -> None:
+    with pytest.raises(Mismatch, match=r"^Number out of range$") as caught:
+        read(list[TargetMaterial], b'[{"id": 1, "sample_id": 2, "x": {"y": 1e400}}]')
+    assert caught.value.path == "$[0]"
+
+
 def test_a_number_out_of_range_far_down_costs_no_more_than_its_bytes() -> None:
     deep = b"[" * 400 + b"1" * 400 + b"]" * 400
     with pytest.raises(Mismatch, match="range of a double") as caught:

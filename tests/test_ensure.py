@@ -196,22 +196,36 @@ def test_another_layer_at_the_position_is_a_conflict(
     assert service.log == ["list"]
 
 
+def test_a_conflict_shows_what_is_declared_and_what_is_there(caller: Caller) -> None:
+    extra = {"id": 8, **INAS, "layer_id": 2}
+    service = Service(adds, rows=[{"id": 7, **INAS, "orientation": "110"}, extra])
+    assert str(refused(ensure, caller, service)).splitlines() == [
+        "the server has something else than what is declared:",
+        "1: InAs(001): differing; orientation '001' is declared, the server has '110'",
+        "substrate: not known",
+        "Nothing was written.",
+    ]
+
+
+IN_DOUBT = "Whether the write was carried out is unknown: look before you send it again."
+
+
 @pytest.mark.parametrize(
-    ("reply", "unknown"),
+    ("reply", "unknown", "last_line"),
     [
-        (stores_another, True),
-        (stores_twice, True),
-        (answers(409, stores_another), False),
+        (stores_another, True, IN_DOUBT),
+        (stores_twice, True, IN_DOUBT),
+        (answers(409, stores_another), False, "The server answered 409."),
     ],
 )
 def test_another_layer_after_a_lost_answer_is_a_conflict(
-    caller: Caller, reply: Reply, unknown: bool
+    caller: Caller, reply: Reply, unknown: bool, last_line: str
 ) -> None:
     service = Service(reply)
     error = refused(ensure, caller, service)
     assert isinstance(error, ConflictError)
     assert (error.status_code, error.outcome_unknown) == (None, unknown)
-    assert ("is unknown" in str(error)) is unknown
+    assert str(error).splitlines()[-1] == last_line
     assert service.log == ["list", 1, "list"]
 
 
@@ -330,6 +344,7 @@ def test_only_what_is_missing_is_added(caller: Caller) -> None:
     result = ensure_stack(caller, service)
     assert service.log == ["list", 1, 3]
     assert [fate.status for fate in result.fates] == ["added", "present", "added"]
+    assert [fate.layer for fate in result.fates] == [*STACK.layers]
     assert [line.layer.layer_id for line in result.diff.extra] == [9]
 
 

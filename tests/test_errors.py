@@ -59,6 +59,7 @@ def test_the_attributes_have_defaults(kind: type[AtomscaleError]) -> None:
     bare = kind("what")
     defaults = {name: getattr(bare, name) for name in attributes_of(kind)}
     assert defaults == {**dict.fromkeys(defaults), "outcome_unknown": False}
+    assert bare.fates == ()
     assert (str(bare), bare.args, str(kind())) == ("what", ("what",), "")
 
 

@@ -140,3 +140,16 @@ def test_the_logger_is_the_packages_own_and_leaves_the_others_alone() -> None:
     assert logger.level == logging.NOTSET
     assert logger.propagate
     assert [type(handler) for handler in logger.handlers] == [logging.NullHandler]
+
+
+def test_of_an_answer_httpcore_logs_events_alone(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "httpcore")
+    with Server(replies(answer(200, GOOD["list"], x_secret=KEY))) as server:
+        caller(CALLS["list"], base_url=server.base_url)
+    logged = [each.getMessage() for each in caplog.records if each.name == "httpcore.http11"]
+    received = [each for each in logged if each.startswith("receive_response")]
+    assert "receive_response_headers.complete" in received
+    assert [each for each in received if not re.fullmatch(r"\w+\.\w+", each)] == []
+    assert any(each.startswith("send_request_headers.started") for each in logged)

@@ -5,12 +5,26 @@ import sys
 import types
 from typing import Any
 
+import attrs
 import httpx
 import numpy as np
 import pytest
 
-from atomscale_target_materials import UNSET, APIResponseValidationError, Client
-from atomscale_target_materials_api.api.target_materials import add_target_material_layer
+from atomscale_target_materials import (
+    UNSET,
+    APIResponseValidationError,
+    BadRequestError,
+    Client,
+    InternalServerError,
+    _operations,
+)
+from atomscale_target_materials._codec import failure_of
+from atomscale_target_materials._settings import Secret, Settings
+from atomscale_target_materials._steps import Failure, Outcome, Request, Send
+from atomscale_target_materials_api.api.target_materials import (
+    add_target_material_layer,
+    list_target_materials,
+)
 from atomscale_target_materials_api.models import LayerCreate
 
 from .conftest import KEY, Caller
@@ -132,6 +146,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"note": "n", "body": {"layer_id": 1}}, TypeError, "body: Expected `LayerCreate`, got `dict`"),
     ({"note": "n", "body": LayerCreate(layer_id="1")}, TypeError, "body.layer_id: Expected `int`"),  # type: ignore[arg-type]
     ({"note": "", "body": BODY}, ValueError, "note: '' cannot be a part of the path"),
+    ({"note": ".", "body": BODY}, ValueError, r"note: '\.' cannot be a part of the path"),
     ({"note": "..", "body": BODY}, ValueError, r"note: '\.\.' cannot be a part of the path"),
     ({"note": "n", "body": BODY, "x_tag": "a\r\nX: 1"}, ValueError, "x-tag: a header has no"),
     ({"note": "n" * 70_000, "body": BODY}, ValueError, "PATCH: URL too long"),
@@ -149,6 +164,13 @@ def test_wrong_parameters(
     with Server(replies(answer())) as server, pytest.raises(kind, match=says):
         caller(lambda client: client.call(patch_note, **parameters), base_url=server.base_url)
     assert server.connections == 0
+
+
+def test_a_body_that_may_be_left_out() -> None:
+    module = types.ModuleType("optional")
+    exec(SOURCE.replace("body: LayerCreate,", "body: LayerCreate | Unset = UNSET,"), vars(module))
+    with pytest.raises(TypeError, match=r"^body: Expected `.*LayerCreate \| .*Unset`, got `dict`$"):
+        _operations.request_of(module, {"note": "n", "body": {}})
 
 
 def test_what_is_unset_is_not_sent(patch_note: types.ModuleType) -> None:
@@ -179,7 +201,7 @@ def test_arguments_that_hold_themselves() -> None:
     amounts: dict[str, Any] = {}
     amounts["Ba"] = amounts
     with Client(KEY) as client:
-        with pytest.raises(ValueError, match="nested too deeply"):
+        with pytest.raises(ValueError, match=r"^nested too deeply$"):
             client.add_layer(layer_id=1, element_dict=amounts)
         with pytest.raises(TypeError, match="body: Expected `LayerCreate`, got `list`"):
             client.call(add_target_material_layer, body=[amounts])
@@ -188,6 +210,7 @@ def test_arguments_that_hold_themselves() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        ({"transport": "mine"}, "transport: an httpx.BaseTransport, not <class 'str'>"),
         ({"transport": httpx.AsyncHTTPTransport}, "transport: an httpx.BaseTransport, not <class"),
         ({"ssl_context": "corporate.pem"}, "ssl_context: an ssl.SSLContext"),
     ],
@@ -195,3 +218,43 @@ def test_arguments_that_hold_themselves() -> None:
 def test_wrong_options(options: dict[str, Any], says: str) -> None:
     with pytest.raises(TypeError, match=says):
         Client(KEY, **options)
+
+
+SETTINGS = Settings.resolve(Secret(KEY), Secret(None), 30.0, 3, 1000, proxied=False)
+REQUEST = Request("GET", "/target-materials/", {})
+
+
+def test_each_try_has_what_is_left_of_the_time(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    flow = _operations.call(SETTINGS, list_target_materials, {})
+    refused = Outcome(29.0, 0.0, 0.5, 503, {}, b"busy", None, end=1030.0)
+    assert next(flow) == Send(SETTINGS, REQUEST, 0.0, None)
+    assert flow.send(refused) == Send(SETTINGS, REQUEST, 0.25, 1030.0)
+    again = attrs.evolve(refused, left=28.0, status=None, failure=Failure("reset"))
+    assert flow.send(again) == Send(SETTINGS, REQUEST, 0.5, 1030.0)
+    with pytest.raises(InternalServerError, match=r" It was tried 3 times\.$"):
+        flow.send(attrs.evolve(refused, left=26.5))
+    assert caplog.messages == [
+        f"{REQUEST}: 503, try 1, 1.000 s, 4 bytes",
+        f"{REQUEST} answered 503. Try 2 of 3 in 0.25 s.",
+        f"{REQUEST}: no answer, try 2, 0.750 s, 4 bytes",
+        f"{error_of(again)} Try 3 of 3 in 0.50 s.",
+        f"{REQUEST}: 503, try 3, 1.000 s, 4 bytes",
+    ]
+
+
+def error_of(outcome: Outcome) -> Any:
+    return failure_of(REQUEST, outcome, SETTINGS)
+
+
+def test_how_often_it_was_tried_is_told_from_the_second_try_on() -> None:
+    flow = _operations.call(SETTINGS, list_target_materials, {})
+    refused = Outcome(29.0, 0.0, 0.5, 503, {}, b"busy", None, end=1030.0)
+    next(flow)
+    flow.send(refused)
+    with pytest.raises(BadRequestError, match=r" It was tried 2 times\.$"):
+        flow.send(attrs.evolve(refused, status=400))
+    flow = _operations.call(SETTINGS, list_target_materials, {})
+    next(flow)
+    with pytest.raises(BadRequestError, match=r"answered 400: busy\.$"):
+        flow.send(attrs.evolve(refused, status=400))

@@ -1,3 +1,4 @@
+import html
 import json
 import pickle
 import re
@@ -65,13 +66,22 @@ def test_where_the_key_comes_from(
     assert (settings.key.reveal(), settings.key_source) == (key, source)
 
 
+NO_KEY = (
+    "no API key: pass api_key=..., or set the environment variable ATOMSCALE_API_KEY "
+    "(or AS_API_KEY)"
+)
+
+
 @pytest.mark.parametrize("variables", [{}, {"ATOMSCALE_API_KEY": "", "AS_API_KEY": " \t"}], ids=str)
 def test_without_a_key_the_error_says_what_to_set(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
     set_all(monkeypatch, variables)
-    with pytest.raises(ConfigurationError, match=r"no API key: pass api_key=.*ATOMSCALE_API_KEY"):
+    with pytest.raises(ConfigurationError, match=rf"^{re.escape(NO_KEY)}$"):
         resolve(api_key=None)
+
+
+ODD = "has characters that no key has (printable ASCII only): was something copied with it?"
 
 
 @pytest.mark.parametrize(
@@ -79,21 +89,21 @@ def test_without_a_key_the_error_says_what_to_set(
     [
         ("", "is empty"),
         (" \n", "is empty"),
-        ("NEEDLE\nx", "characters that no key has"),
-        ("NEEDLE\x00", "characters that no key has"),
-        ("NEEDLE\x7f", "characters that no key has"),
-        ("NEEDLE\ufeff", "characters that no key has"),
-        ("NEEDLEé", "characters that no key has"),
-        ("NEEDLE\ud800", "characters that no key has"),
+        ("NEEDLE\nx", ODD),
+        ("NEEDLE\x00", ODD),
+        ("NEEDLE\x7f", ODD),
+        ("NEEDLE\ufeff", ODD),
+        ("NEEDLEé", ODD),
+        ("NEEDLE\ud800", ODD),
         (b"NEEDLE", "must be a str, not bytes"),
         (["NEEDLE"], "must be a str, not list"),
     ],
     ids=ascii,
 )
 def test_a_key_that_is_refused_is_not_repeated(key: Any, fault: str) -> None:
-    with pytest.raises(ConfigurationError, match=fault) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         resolve(api_key=key)
-    assert str(caught.value).startswith(f"the API key from {ARGUMENT} ")
+    assert str(caught.value) == f"the API key from {ARGUMENT} {fault}"
     assert "NEEDLE" not in repr(caught.value)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
@@ -112,7 +122,8 @@ def test_two_keys_that_differ_give_a_warning_at_the_users_line(
     monkeypatch: pytest.MonkeyPatch, kind: type[Client] | type[AsyncClient]
 ) -> None:
     set_all(monkeypatch, {"ATOMSCALE_API_KEY": "NEEDLE1", "AS_API_KEY": "NEEDLE2"})
-    with pytest.warns(UserWarning, match="are set and differ: ATOMSCALE_API_KEY is used") as caught:
+    told = "^ATOMSCALE_API_KEY and AS_API_KEY are set and differ: ATOMSCALE_API_KEY is used$"
+    with pytest.warns(UserWarning, match=told) as caught:
         kind(transport=TRANSPORT)
     assert [each.filename for each in caught] == [__file__]
     assert "NEEDLE" not in str(caught[0].message)
@@ -154,42 +165,46 @@ def test_which_base_url_is_used(
     assert resolve(base_url=argument).base_url == base_url
 
 
-CHARACTERS, HOST, PORT = "white space, control", "no valid host", "no valid host or port"
-PLAIN, QUERY, DOTS = "in plain text", "query or fragment", r"has \. or \.\. in its path"
+CHARACTERS = "has white space, control or non-ASCII characters, or a backslash"
+SCHEME = "does not begin with https:// (or http://)"
+HOST = "has no valid host or port"
+USER = "has user info (a name or password before the host)"
+QUERY, DOTS = "has a query or fragment", "has . or .. in its path"
+PLAIN = "would send the key in plain text: http is for loopback addresses alone, use https"
 
 
 @pytest.mark.parametrize(
     ("url", "fault"),
     [
-        (5, "must be a str, not int"),
-        ("", "does not begin with https://"),
+        ("", SCHEME),
         (" https://a", CHARACTERS),
         ("https://a/b c", CHARACTERS),
         ("https://a\r\nX: y", CHARACTERS),
         ("https://a\x7f", CHARACTERS),
         ("https://ä.example", CHARACTERS),
         ("https://a\\@b", CHARACTERS),
-        ("api.atomscale.ai", "does not begin with https://"),
-        ("ftp://a.example", "does not begin with https://"),
+        ("api.atomscale.ai", SCHEME),
+        ("ftp://a.example", SCHEME),
         ("https://", HOST),
         ("https:///path", HOST),
-        ("https:a.example", "does not begin with https://"),
+        ("https:a.example", SCHEME),
         ("https://a..b", HOST),
         ("https://-a.b", HOST),
         (f"https://{'a' * 64}.b", HOST),
         ("https://a*b", HOST),
-        ("https://[::1", PORT),
-        ("https://[v1.a]", "has no valid host"),
-        ("https://a:", PORT),
-        ("https://a:0", PORT),
-        ("https://a:65536", PORT),
-        ("https://u@a.example", "user info"),
-        ("https://u:NEEDLE@a.example", "user info"),
+        ("https://[::1", HOST),
+        ("https://[v1.a]", HOST),
+        ("https://a:", HOST),
+        ("https://a:0", HOST),
+        ("https://a:65536", HOST),
+        ("https://u@a.example", USER),
+        ("https://u:NEEDLE@a.example", USER),
         ("https://a/?NEEDLE=1", QUERY),
         ("https://a?", QUERY),
         ("https://a/#x", QUERY),
         ("https://a#", QUERY),
         ("https://a/../b", DOTS),
+        ("https://a/./b", DOTS),
         ("http://10.0.0.1", PLAIN),
         ("http://example.com", PLAIN),
         ("http://127.0.0.1.evil.com", PLAIN),
@@ -198,12 +213,19 @@ PLAIN, QUERY, DOTS = "in plain text", "query or fragment", r"has \. or \.\. in i
     ],
     ids=ascii,
 )
-def test_a_base_url_that_is_refused(url: Any, fault: str) -> None:
-    with pytest.raises(ConfigurationError, match=fault) as caught:
+def test_a_base_url_that_is_refused(url: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
         resolve(base_url=url)
-    assert str(caught.value).startswith("the base URL from the base_url argument ")
+    told = f"the base URL from the base_url argument {fault}; it looks like {DEFAULT}"
+    assert str(caught.value) == told
     assert "NEEDLE" not in repr(caught.value)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_a_base_url_is_a_text() -> None:
+    told = "^the base URL from the base_url argument must be a str, not int$"
+    with pytest.raises(ConfigurationError, match=told):
+        resolve(base_url=5)
 
 
 @pytest.mark.parametrize("name", VARIABLES[2:])
@@ -232,24 +254,31 @@ def test_a_limit_that_is_taken(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [("timeout", each, TypeError) for each in (None, True, "5", 1j, np.True_)]
-    + [("timeout", each, ValueError) for each in (0, -1, 1e7, float("inf"), float("nan"), 10**400)]
+    + [
+        ("timeout", each, ValueError)
+        for each in (0, -1, 1e6 + 1, float("inf"), float("nan"), 10**400)
+    ]
     + [(name, each, TypeError) for name in COUNTS for each in (None, True, "5", 2.0, np.True_)]
     + [(name, each, ValueError) for name in COUNTS for each in (0, -1, np.int64(0))],
     ids=lambda value: repr(value)[:20],
 )
 def test_a_limit_that_is_refused(name: str, value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=f"^{name}: "):
+    seconds = "seconds above 0 and up to 1,000,000 are needed, never None"
+    wanted = seconds if name == "timeout" else "an int above 0 is needed"
+    got = repr(value) if error is ValueError else type(value).__name__
+    with pytest.raises(error, match=f"^{name}: {wanted}, got {re.escape(got)}$"):
         resolve(**{name: value})
 
 
 def test_settings_do_not_show_the_key() -> None:
     settings = resolve(api_key="NEEDLE")
-    assert "NEEDLE" not in f"{settings} {settings!r} {settings.key} {settings.key!r}"
+    assert "NEEDLE" not in f"{settings} {settings!r}"
+    assert f"{settings.key} {settings.key!r}" == "Secret(...) Secret(...)"
 
 
 def test_a_key_is_never_pickled() -> None:
     for held in (Secret("NEEDLE"), resolve(api_key="NEEDLE")):
-        with pytest.raises(TypeError, match="an API key is never pickled"):
+        with pytest.raises(TypeError, match=r"^an API key is never pickled$"):
             pickle.dumps(held)
 
 
@@ -263,6 +292,7 @@ def test_a_secret_is_scrubbed_in_every_form(key: str, noise: str) -> None:
         json.dumps(key)[1:-1],
         json.dumps(json.dumps(key)[1:-1])[1:-1],
         repr(key.encode())[2:-1],
+        html.escape(key),
     )
     coded = ["".join(form % ord(char) for char in key) for form in ("%%%02x", "%%%02X", "\\u%04x")]
     for form in (key, *escaped, *coded, quote(key, safe=""), quote(key)):
@@ -274,7 +304,84 @@ def test_a_secret_is_scrubbed_in_every_form(key: str, noise: str) -> None:
     assert secret.scrub(noise) == noise
 
 
+@pytest.mark.parametrize("secret", ["p\xe4ss", "p\U0001f600ss", "p\udcffss"], ids=ascii)
+def test_a_secret_of_any_characters_is_scrubbed(secret: str) -> None:
+    """A proxy's password may have them."""
+    body = secret.encode(errors="surrogateescape")
+    percent = "".join(f"%{byte:02x}" for byte in body)
+    hexed = "".join(f"\\x{byte:02x}" for byte in body)
+    for form in (secret, percent, hexed):
+        assert Secret(secret).scrub(f"a {form} b") == "a [redacted] b"
+    assert Secret(secret).scrub_bytes(b"a " + body) == b"a [redacted]"
+
+
 @pytest.mark.parametrize("key", ["sk-test-0123456789abcdef" * 3, "\\" * 40, "%25" * 20])
 def test_a_text_that_is_almost_the_key_is_searched_in_no_time(key: str) -> None:
     almost = f"no such key: {key[:-1]}, {json.dumps(key[:-1])}... (ask your admin)" * 9
     assert Secret(key + "!").scrub(almost) == almost
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://proxy.example.com:3128", "http://proxy.example.com:3128"),
+        ("http://proxy.example.com:3128/", "http://proxy.example.com:3128"),
+        ("proxy.example.com:3128", "http://proxy.example.com:3128"),
+        (" HTTP://u:p@proxy.example.com", "http://proxy.example.com"),
+    ],
+)
+def test_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, given: str, url: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", given)
+    proxy = Client("key-1")._settings.proxy
+    assert proxy is not None
+    assert proxy.url == url
+    assert resolve().proxy is None  # a transport of one's own goes where it likes
+    assert Client("key-1", base_url="http://localhost")._settings.proxy is None
+
+
+@pytest.mark.parametrize(
+    ("given", "auth", "shown"),
+    [
+        ("u", (b"u", b""), []),
+        ("u%40x:p%3Aw", (b"u@x", b"p:w"), ["p:w", "p%3Aw", "dUB4OnA6dw=="]),
+        ("u:p%FF\udcfe", (b"u", b"p\xff\xfe"), ["p\udcff\udcfe", "dTpw//4="]),
+    ],
+    ids=ascii,
+)
+def test_the_user_of_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, given: str, auth: tuple[bytes, bytes], shown: list[str]
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{given}@proxy.example.com:3128")
+    settings = Client("key-1")._settings
+    assert settings.proxy is not None
+    assert settings.proxy.auth is not None
+    assert (settings.proxy.url, settings.proxy.auth.reveal()) == (
+        "http://proxy.example.com:3128",
+        auth,
+    )
+    for text in ["key-1", *shown]:
+        assert settings.key.scrub(f"a {text} b") == "a [redacted] b"
+    assert settings.key.scrub("a b") == "a b"
+
+
+NO_ADDRESS = "has no valid host or port: it looks like http://user:password@proxy.example.com:3128"
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("socks5://a", "is no http:// proxy: SOCKS, and TLS up to the proxy, are not supported"),
+        ("https://a", "is no http:// proxy: SOCKS, and TLS up to the proxy, are not supported"),
+        ("http://u:NEEDLE/x@a", NO_ADDRESS),
+        ("http://a:0", NO_ADDRESS),
+    ],
+)
+def test_a_proxy_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, given: str, fault: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", given)
+    told = f"the proxy from the environment (HTTPS_PROXY, ALL_PROXY) {fault}"
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(told)}$"):
+        Client("key-1")

@@ -221,6 +221,16 @@ def test_a_layer_reads_the_fields_of_its_row() -> None:
         full.row = row()  # type: ignore[misc]
 
 
+def test_a_stack_of_nothing_has_no_layers() -> None:
+    assert LayerStack() == LayerStack.from_rows([])
+    assert LayerStack().layers == ()
+
+
+def test_a_field_of_the_class_is_itself() -> None:
+    """For what looks at the class: `help`, a debugger."""
+    assert StackLayer.layer_id is vars(StackLayer)["layer_id"]
+
+
 def test_target_materials_are_an_immutable_sequence() -> None:
     rows = [row(1), row(2), row(1, sample_id=9)]
     materials = TargetMaterials(iter(rows))
@@ -359,6 +369,13 @@ def test_a_diff_tells_what_there_is_to_do() -> None:
         "1: InAs(001): present",
         "substrate: GaSb",
     ]
+
+
+def test_ids_are_not_compared() -> None:
+    declared = LayerStack.declare(layers=[{**INAS, "sample_id": 1, "id": 2}, {}])
+    diff = declared.diff(LayerStack.from_rows([row(1, sample_id=42, **INAS)]))
+    assert statuses(diff) == {"present": [1], "to add": [2]}
+    assert (len(diff.present[0].actual), diff.to_add[0].actual) == (1, ())
 
 
 def test_a_difference_names_each_field() -> None:

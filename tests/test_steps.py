@@ -24,6 +24,11 @@ def outcome(*, left: float = 30, jitter: float = 0.5, after: str = "", **rest: A
     return Outcome(left, NOON.timestamp(), jitter, end=None, **rest)
 
 
+def test_a_repr_has_nothing_that_a_server_sent() -> None:
+    came = outcome(status=200, failure=Failure("sent"), content=b"sent", after="sent")
+    assert "sent" not in repr(came).replace("sent=", "")
+
+
 def test_which_statuses_are_tried_again() -> None:
     def repeated(request: Request) -> set[int]:
         refusals = [*range(100, 200), *range(300, 1000)]
@@ -42,6 +47,8 @@ def test_which_statuses_are_tried_again() -> None:
         (None, BAD_CERTIFICATE, False, False),
         (200, BROKE, True, False),
         (201, BROKE, True, False),
+        (299, BROKE, True, False),
+        (300, BROKE, False, False),
         (200, TIMED_OUT, False, False),
         (302, BROKE, False, False),
         (404, BROKE, False, False),

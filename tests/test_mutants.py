@@ -1,0 +1,46 @@
+"""`make mutants` in short: one module, with its own tests alone."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .mutants.mutations import MODULES, ROOT, mutants_of
+from .mutants.page import explained
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each mutant is tried in a fork")
+
+# In a process of its own: one with threads is better not forked.
+SHORT = """
+import sys
+from pathlib import Path
+from tests.mutants.mutations import mutants_of
+from tests.mutants.workshop import Workshop
+
+workshop = Workshop(Path(sys.argv[1]), [["tests/test_errors.py"]])
+workshop.try_all(mutants_of("errors"))
+"""
+
+
+def test_each_mutant_of_the_errors_is_noticed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SHORT, str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    survivors = {name for name, result in results.items() if result["outcome"] == "survived"}
+    assert survivors - explained().keys() == set()
+    assert {mutant.name for mutant in mutants_of("errors")} < results.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_is_explained_is_a_mutant(module: str) -> None:
+    names = {mutant.name for mutant in mutants_of(module)}
+    assert {name for name in explained() if re.match(rf"{module}[.:]", name)} <= names
+
+
+def test_what_is_explained_is_of_the_core() -> None:
+    assert {re.split("[.:]", name)[0] for name in explained()} <= {*MODULES}
