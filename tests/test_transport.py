@@ -339,7 +339,9 @@ async def _cancelled_in_wait(client: AsyncClient, server: Server) -> None:
     [
         pytest.param(_failing, lambda _: None, id="broken off"),
         pytest.param(_failing, Peer.hang, id="too late"),
-        pytest.param(_failing, lambda peer: peer.send(answer(500)), id="refused"),
+        pytest.param(
+            _failing, lambda peer: peer.send(answer(500, connection="close")), id="refused"
+        ),
         pytest.param(
             _failing, lambda peer: peer.send(answer(200, content_encoding="br")), id="unreadable"
         ),
