@@ -89,10 +89,18 @@ def _act(folder: Path, act: Callable[[], int]) -> NoReturn:
         os._exit(code)
 
 
-def run(files: Collection[str], *plugins: Any) -> int:
+def run(files: Collection[str], plugin: Any, *, stop: bool = True) -> int:
     """pytest in this process."""
-    options = ["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
-    return pytest.main([*options, "--rootdir=.", *files], plugins=plugins)
+    options = ["-x"] * stop + [
+        "-q",
+        "-o",
+        "addopts=",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+    ]
+    return pytest.main([*options, "--rootdir=.", *files], plugins=[plugin])
 
 
 class Chosen:
@@ -119,6 +127,7 @@ class Watch:
     def __init__(self, recorder: coverage.Coverage) -> None:
         self.recorder = recorder
         self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = [x for x in items if not x.name.startswith(LEFT_OUT)]
@@ -132,3 +141,5 @@ class Watch:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+        if report.failed:
+            self.failed.add(report.nodeid)
