@@ -134,7 +134,7 @@ class Watch:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         # Else only the first test is known to run what is cached.
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             for each in vars(module).values() if name.startswith(CORE.name) else ():
                 getattr(each, "cache_clear", int)()
         self.recorder.switch_context(nodeid)
