@@ -89,10 +89,18 @@ def _act(folder: Path, act: Callable[[], int]) -> NoReturn:
         os._exit(code)
 
 
-def run(files: Collection[str], *plugins: Any) -> int:
+def run(files: Collection[str], plugin: Any, *, stop: bool = True) -> int:
     """pytest in this process."""
-    options = ["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
-    return pytest.main([*options, "--rootdir=.", *files], plugins=plugins)
+    options = ["-x"] * stop + [
+        "-q",
+        "-o",
+        "addopts=",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+    ]
+    return pytest.main([*options, "--rootdir=.", *files], plugins=[plugin])
 
 
 class Chosen:
@@ -119,16 +127,19 @@ class Watch:
     def __init__(self, recorder: coverage.Coverage) -> None:
         self.recorder = recorder
         self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = [x for x in items if not x.name.startswith(LEFT_OUT)]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         # Else only the first test is known to run what is cached.
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             for each in vars(module).values() if name.startswith(CORE.name) else ():
                 getattr(each, "cache_clear", int)()
         self.recorder.switch_context(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+        if report.failed:
+            self.failed.add(report.nodeid)

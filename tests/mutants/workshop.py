@@ -60,18 +60,20 @@ class Workshop:
         known = self.folder / "watched.json"
         sources = sorted(self._copy(0).rglob("*.py"))
         state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-        if known.exists() and (seen := json.loads(known.read_text()))["state"] == state:
-            return seen  # type: ignore[no-any-return]
+        seen: dict[str, Any] = json.loads(known.read_text()) if known.exists() else {}
+        if seen.get("state") == state:
+            return seen
         print("each test runs once, to see what it runs", flush=True)
-        parts = list(enumerate(self.groups))
-        children = [fork(self._copy(slot), partial(_watch, files)) for slot, files in parts]
-        ends = [os.waitpid(child, 0)[1] for child in children]
-        for slot in (slot for slot, end in enumerate(ends) if end):
-            told = (self._copy(slot) / "log").read_text()[-3000:]
-            sys.exit(f"{told}\nin a copy of the project the tests do not pass")
+        parts = enumerate(self.groups)
+        children = {fork(self._copy(slot), partial(_watch, files)): slot for slot, files in parts}
         seen = {"state": state, "lines": {}, "seconds": {}}
-        for found in (json.loads((self._copy(slot) / "seen").read_text()) for slot, _ in parts):
-            seen["seconds"] |= found["seconds"]
+        for child, slot in children.items():
+            if os.waitpid(child, 0)[1]:
+                sys.exit(f"tests could not be watched: see {self._copy(slot) / 'log'}")
+            found = json.loads((self._copy(slot) / "seen").read_text())
+            print(*(f"fails, so it is left out: {test}" for test in found["failed"]), sep="\n")
+            passed = found["seconds"].keys() - set(found["failed"])
+            seen["seconds"] |= {test: found["seconds"][test] for test in passed}
             for module, lines in found["lines"].items():
                 whole = seen["lines"].setdefault(module, {})
                 for line, tests in lines.items():
@@ -88,7 +90,7 @@ class Workshop:
         own = {test for test in self._that_run(whole) if test.startswith(_own(mutant))}
         found = self._that_run(near) or self._that_run(used) | own or self._that_run(whole)
         seconds, left, chosen = self.seen["seconds"], BUDGET, {}
-        for test in sorted(found, key=seconds.__getitem__):
+        for test in sorted(found & seconds.keys(), key=seconds.__getitem__):
             left -= 0 if test.startswith(_own(mutant)) else seconds[test]
             if left > 0 or test.startswith(_own(mutant)):
                 chosen[test] = seconds[test]
@@ -146,11 +148,12 @@ def _watch(files: Sequence[str]) -> int:
     options: Any = {"data_file": None, "config_file": False, "include": [f"*/{CORE}/*.py"]}
     watch = Watch(coverage.Coverage(**options))
     with watch.recorder.collect():
-        code = run(files, watch)
+        code = run(files, watch, stop=False)
     data = watch.recorder.get_data()
     lines = {Path(x).stem: data.contexts_by_lineno(x) for x in data.measured_files()}
-    Path("seen").write_text(json.dumps({"lines": lines, "seconds": watch.seconds}))
-    return code
+    seen = {"lines": lines, "seconds": watch.seconds, "failed": sorted(watch.failed)}
+    Path("seen").write_text(json.dumps(seen))
+    return 0 if code in (PASSED, FAILED) else code
 
 
 def _try(mutant: Mutant, tests: dict[str, float], killer: str, serial: int) -> int:
