@@ -221,6 +221,12 @@ def test_a_layer_reads_the_fields_of_its_row() -> None:
         full.row = row()  # type: ignore[misc]
 
 
+def test_a_layer_tells_what_the_chemistry_makes_of_it() -> None:
+    layer = StackLayer(row(orientation="(0-11)", mp_id="mp-1"))
+    assert layer.miller == (0, -1, 1)
+    assert layer.materials_project_url == "https://materialsproject.org/materials/mp-1"
+
+
 def test_a_stack_of_nothing_has_no_layers() -> None:
     assert LayerStack() == LayerStack.from_rows([])
     assert LayerStack().layers == ()
@@ -319,6 +325,7 @@ def test_layers_may_be_declared_in_any_order_of_their_positions() -> None:
             ValueError,
             "layers[0].element_dict.Ba: Expected `int` >= 0",
         ),
+        ([{"composition_string": {"Qq": 1}}], ValueError, "layers[0].composition_string: "),
         ([{"layer_id": None}], TypeError, "layers[0].layer_id: Expected `int`, got `null`"),
         ([{"layer_id": 2**63 - 1}, {}], ValueError, "layers[1].layer_id: Expected `int` <="),
         ([{}, {"layer_id": 2}, {"layer_id": 2}], ValueError, "layers: more than one at position 2"),

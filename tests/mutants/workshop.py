@@ -87,7 +87,7 @@ class Workshop:
         used = [place for name in names for place in uses().get(name, ())]
         whole = [(mutant.module, int(line)) for line in self.seen["lines"].get(mutant.module, ())]
         near = [(mutant.module, line) for line in span]
-        own = {test for test in self._that_run(whole) if test.startswith(_own(mutant))}
+        own = {test for test in self.seen["seconds"] if test.startswith(_own(mutant))}
         found = self._that_run(near) or self._that_run(used) | own or self._that_run(whole)
         seconds, left, chosen = self.seen["seconds"], BUDGET, {}
         for test in sorted(found & seconds.keys(), key=seconds.__getitem__):
