@@ -24,6 +24,14 @@ BUDGET = 12.0
 IMPORTING = 60
 PASSED, FAILED, NONE = 0, 1, 5
 """pytest's exit codes."""
+OWN = {
+    "__init__": ("house",),
+    "_codec": ("codec", "messages", "wire"),
+    "_drivers": ("client", "transport"),
+    "_operations": ("operations", "ensure"),
+    "_transport": ("client", "transport"),
+}
+"""Whose tests are about a module, where they are not those of its name."""
 SLOW = tuple(f"tests/test_{room}.py" for room in ROOMS)
 BROKEN = Mutant("errors", "a core that cannot be imported", 1, "raise RuntimeError")
 
@@ -135,8 +143,9 @@ class Workshop:
             print(f"{outcome}: {mutant.name}", flush=True)
 
 
-def _own(mutant: Mutant) -> str:
-    return f"tests/test_{mutant.module.strip('_')}.py"
+def _own(mutant: Mutant) -> tuple[str, ...]:
+    names = OWN.get(mutant.module, (mutant.module.strip("_"),))
+    return tuple(f"tests/test_{name}.py" for name in names)
 
 
 def _end(child: int) -> None:
