@@ -1,16 +1,21 @@
 """Messages, word for word: they tell what happened and what to do next."""
 
+import gzip
 import json
+import re
+import time
 from types import ModuleType
 from typing import Any
 
 import attrs
 import pytest
+from httpcore import RemoteProtocolError
 
 from atomscale_target_materials import APIResponseValidationError, AtomscaleError
 from atomscale_target_materials._codec import clean, decode, failure_of
 from atomscale_target_materials._settings import Proxy, Secret, Settings
 from atomscale_target_materials._steps import Failure, Outcome, Request
+from atomscale_target_materials._transport import Body, Limits, Unreadable
 from atomscale_target_materials_api.api.target_materials import (
     add_target_material_layer,
     list_target_materials,
@@ -179,3 +184,46 @@ def test_a_text_of_a_server_becomes_one_short_line(settings: Settings) -> None:
     assert clean(f" a\tb\x1b[0m\n{KEY} \x00", settings) == "a b[0m [redacted]"
     assert clean("x" * 2001, settings) == "x" * 2000
     assert clean(" " * 19_999 + "xy", settings) == "x"
+
+
+FIVE = gzip.compress(b"12345")
+
+
+@pytest.mark.parametrize(
+    ("coding", "limit", "pieces", "says"),
+    [
+        (" BR ", 5, [], "the content coding ' BR ' was not asked for (only gzip was)"),
+        ("identity", 5, [b"123", b"456"], "the answer is larger than max_response_bytes=5"),
+        ("gzip", 4, [FIVE], "the answer is larger than max_response_bytes=4"),
+        (" X-GZip ", 5, [b"12345"], "the body is not valid gzip"),
+        ("gzip", 5, [FIVE + b"6"], "bytes follow the gzip body"),
+        ("gzip", 5, [FIVE, b"6"], "bytes follow the gzip body"),
+        ("gzip", 5, [FIVE[:-1]], "the gzip body is not complete"),
+        ("", 5, [b"12", b"345"], ""),
+        ("Gzip", 5, [FIVE[:9], FIVE[9:]], ""),
+        ("gzip", 5, [], ""),
+    ],
+)
+def test_a_body_that_cannot_be_read(
+    coding: str, limit: int, pieces: list[bytes], says: str
+) -> None:
+    def read() -> bytes:
+        body = Body(coding, limit)
+        for piece in pieces:
+            body.feed(piece)
+        body.end()
+        return bytes(body.content)
+
+    if says:
+        with pytest.raises((Unreadable, RemoteProtocolError), match=f"^{re.escape(says)}$"):
+            read()
+    else:
+        assert read() == (b"12345" if pieces else b"")
+
+
+def test_bytes_on_the_wire_are_counted() -> None:
+    limits = Limits(time.monotonic() + 9, 5)
+    assert limits.received(b"123") + limits.received(b"45") == b"12345"
+    told = "^more bytes came than max_response_bytes leaves room for$"
+    with pytest.raises(Unreadable, match=told):
+        limits.received(b"6")

@@ -29,7 +29,7 @@ OWN = {
     "_codec": ("codec", "messages", "wire"),
     "_drivers": ("client", "transport"),
     "_operations": ("operations", "ensure"),
-    "_transport": ("client", "transport"),
+    "_transport": ("client", "transport", "messages"),
 }
 """Whose tests are about a module, where they are not those of its name."""
 SLOW = tuple(f"tests/test_{room}.py" for room in ROOMS)
