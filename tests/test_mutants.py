@@ -36,11 +36,5 @@ def test_each_mutant_of_the_errors_is_noticed(tmp_path: Path) -> None:
     assert {mutant.name for mutant in mutants_of("errors")} < results.keys()
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_what_is_explained_is_a_mutant(module: str) -> None:
-    names = {mutant.name for mutant in mutants_of(module)}
-    assert {name for name in explained() if re.match(rf"{module}[.:]", name)} <= names
-
-
 def test_what_is_explained_is_of_the_core() -> None:
     assert {re.split("[.:]", name)[0] for name in explained()} <= {*MODULES}

@@ -41,7 +41,6 @@ def test_nothing_is_lost_crossed_doubled_or_leaked() -> None:
     [
         ("doubt stays", "lost", "100"),
         ("nothing left over", "crossed stray", "400"),
-        ("no second write", "doubled", "100"),
         ("closed with its loop", "leaked", "100"),
     ],
 )
