@@ -59,11 +59,16 @@ def caller(request: pytest.FixtureRequest) -> Caller:
     return Caller(request.param)
 
 
+def surroundings() -> list[str]:
+    """The variables of the environment that a client heeds."""
+    heeded = r"(ATOMSCALE|AS)_API_\w+|\w+_PROXY|SSL_CERT_\w+"
+    return [name for name in os.environ if re.fullmatch(heeded, name.upper())]
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if re.fullmatch(r"(ATOMSCALE|AS)_API_\w+|\w+_PROXY|SSL_CERT_\w+", name.upper()):
-            monkeypatch.delenv(name)
+    for name in surroundings():
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

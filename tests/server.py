@@ -1,5 +1,6 @@
 """A scripted server on loopback: each connection runs a script, which may misbehave as it likes."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -112,6 +113,12 @@ def header(head: bytes, name: str) -> str | None:
         if key.strip().lower() == name.encode():
             return value.strip().decode()
     return None
+
+
+async def message(reader: asyncio.StreamReader) -> bytes:
+    """A whole request, or a whole answer, that comes in an event loop."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    return head + await reader.readexactly(int(header(head, "content-length") or 0))
 
 
 def answer(

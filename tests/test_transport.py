@@ -29,7 +29,7 @@ from atomscale_target_materials._transport import INFLATE_AT_ONCE, Body, Unreada
 from .conftest import Caller
 from .faults.rows_network import contexts
 from .faults.table import once
-from .server import Peer, Server, answer, header, replies
+from .server import Peer, Server, answer, message, replies
 
 SIZES = st.sampled_from([0, 1, INFLATE_AT_ONCE - 1, INFLATE_AT_ONCE, INFLATE_AT_ONCE + 1, 300_000])
 STEPS = st.integers(1, 40_000)
@@ -117,9 +117,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     """In the loop of the client: so a turn of the loop stands for a step of the exchange."""
     ends = asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError
     with suppress(*ends), closing(writer):
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            await reader.readexactly(int(header(head, "content-length") or 0))
-            writer.write(answer(200, [] if head.startswith(b"GET") else {"id": 1, "layer_id": 1}))
+        while request := await message(reader):
+            is_list = request.startswith(b"GET")
+            writer.write(answer(200, [] if is_list else {"id": 1, "layer_id": 1}))
 
 
 async def cancelled(client: AsyncClient, turns: int, cancels: int) -> bool:

@@ -60,7 +60,7 @@ class Limits(float):
         """Seconds left now, for a socket operation; an error when none are."""
         left = self.left()
         if left <= 0:
-            raise TimeoutError("the deadline has passed")
+            raise TimeoutError
         return left
 
     async def within(self, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:

@@ -21,22 +21,20 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-
-def peak(*, anew: bool = False) -> int:
-    """The most that this process has had in memory, in bytes; `anew`: from now on.
+def peak(process: int | str = "self", *, anew: bool = False) -> int:
+    """The most that a process has had in memory, in bytes; `anew`: from now on.
 
     Not `ru_maxrss`: on Linux a new process starts with its parent's.
     """
-    if not RESET.exists():
+    folder = Path("/proc", str(process))
+    if not (folder / "clear_refs").exists():
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return used if sys.platform == "darwin" else used * 1024
     if anew:
-        RESET.write_text("5")
-    found = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())
+        (folder / "clear_refs").write_text("5")
+    found = re.search(r"VmHWM:\s+(\d+) kB", (folder / "status").read_text())
     assert found
     return int(found[1]) * 1024
 

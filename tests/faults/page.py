@@ -7,11 +7,10 @@ from collections.abc import Collection
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ..pages import write
 from .rows import MECHANISMS, ROWS
 from .table import BOTH, Fault
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-MARK = "<!-- From here on the page is made by `make faults`. -->\n"
 TITLES = {
     1: "Deadline",
     2: "A write is delivered at most once",
@@ -81,8 +80,6 @@ def kept_of(report: Path) -> set[Case]:
 
 if __name__ == "__main__":
     kept = kept_of(Path(sys.argv[1]))
-    written, _, _ = PAGE.read_text("utf-8").partition(MARK)
-    PAGE.write_text(written + MARK + "\n" + section(kept), "utf-8")
-    told = f"{len(ROWS)} faults, {len(ALL)} tests of which {len(ALL - kept)} did not pass"
-    print(f"{PAGE.name}: {told}")
+    print(f"{len(ROWS)} faults, {len(ALL)} tests of which {len(ALL - kept)} did not pass")
+    write("faults", section(kept))
     sys.exit(kept != ALL)

@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..pages import PAGE, write
+from ..pages import write
 from .judge import STRICTER
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,6 @@ def main(seconds: int) -> int:
     print(text)
     if seconds >= ENOUGH:
         write("fuzz", text)
-        print(f"That is in docs/{PAGE.name} now.")
     return 0
 
 

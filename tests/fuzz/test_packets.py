@@ -18,15 +18,12 @@ from hypothesis import strategies as st
 
 from atomscale_target_materials import APITimeoutError, AsyncClient, AtomscaleError, Client
 
+from ..faults.table import CALLS
 from ..server import Peer, Server
 from ..strategies import answers
 from . import bounded
 from .judge import KEY, Answer, judge, plain_of, schema_of
 
-CALLS: dict[str, Callable[[Any], Any]] = {
-    "list": lambda client: client.list_target_materials(),
-    "add": lambda client: client.add_layer(layer_id=1),
-}
 LONGEST_RUN = 600.0
 WITHOUT_BODY = 204, 304
 

@@ -1,12 +1,12 @@
 """`make peers`: the fault table with other clients, into docs/peers.md and docs/reliability.md."""
 
 import os
-import re
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 
+from ..conftest import surroundings
 from .apart import SHARED
 from .guests import NAMES, ROOT, Worker
 from .judge import fault_of
@@ -50,9 +50,8 @@ def told(faults: Iterable[str], count: int) -> Iterable[str]:
 
 
 def main() -> int:
-    for name in [*os.environ]:
-        if re.fullmatch(r"(ATOMSCALE|AS)_API_\w+|\w+_PROXY|SSL_CERT_\w+", name.upper()):
-            del os.environ[name]
+    for name in surroundings():
+        del os.environ[name]
     found = measured()
     versions = {peer: worker(peer).versions() for peer in NAMES}
     broken = [case[1:] for case, fault in found.items() if case[0] == "ours" and fault]

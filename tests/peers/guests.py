@@ -19,6 +19,7 @@ from typing import Any, Self
 import attrs
 
 from ..conftest import KEY
+from ..faults.memory import peak
 from ..faults.table import BOTH, CALLS, Guest, GuestError, answered
 from ..server import Server
 
@@ -226,23 +227,14 @@ class PeerCaller(Guest):
         """What a call adds to a process that has made one before."""
         self.calls += 1
         with Worker(self.worker.peer, self.worker.python) as worker:
-            folder = Path("/proc", str(worker.process.pid))
-            call = PeerCaller(worker)
-            (folder / "clear_refs").write_text("5")
-            before = peak(folder)
+            call, process = PeerCaller(worker), worker.process.pid
+            before = peak(process, anew=True)
             with contextlib.suppress(GuestError):
                 call(CALLS[operation], base_url=base_url)
                 raise AssertionError("no error")
-            return {"error": None, "grown": peak(folder) - before}
+            return {"error": None, "grown": peak(process) - before}
 
 
 def environ() -> dict[str, str]:
     """Without certificates of this machine: a row sets its own."""
     return {name: value for name, value in os.environ.items() if not name.endswith("_CA_BUNDLE")}
-
-
-def peak(folder: Path) -> int:
-    """The most that a process has had in memory, in bytes."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", (folder / "status").read_text())
-    assert found
-    return int(found[1]) * 1024

@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from .. import pages
 from ..faults.page import TITLES
@@ -12,8 +11,7 @@ from ..faults.table import Fault
 from .apart import APART, SHARED
 from .guests import NAMES
 
-PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
-MARK = "<!-- From here on the page is made by `make peers`. -->\n"
+PAGE = pages.DOCS / "peers.md"
 OTHERS = [peer for peer in NAMES if peer != "ours"]
 
 Found = Mapping[tuple[str, str, str], str]
@@ -22,9 +20,8 @@ Found = Mapping[tuple[str, str, str], str]
 
 def write(found: Found, versions: Mapping[str, Mapping[str, str]]) -> str:
     """Puts it into both pages; returns what to print."""
-    written, _, _ = PAGE.read_text("utf-8").partition(MARK)
-    PAGE.write_text(written + MARK + "\n" + section(found, versions), "utf-8")
     sums = totals(found)
+    pages.write("peers", section(found, versions), PAGE)
     pages.write("peers", sums)
     return sums
 
@@ -47,12 +44,17 @@ def section(found: Found, versions: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join(parts)
 
 
+def promises() -> Iterable[tuple[str, list[Fault]]]:
+    """Number and title of each, with its rows, where it has any."""
+    for promise, title in TITLES.items():
+        if rows := [row for row in SHARED if row.promise == promise]:
+            yield f"{promise}. {title}", rows
+
+
 def totals(found: Found) -> str:
     """How many cases each keeps, promise by promise."""
     lines = [line(["promise", "cases", *NAMES.values()]), line(["---"] * (len(NAMES) + 2))]
-    for promise, title in TITLES.items():
-        if rows := [row for row in SHARED if row.promise == promise]:
-            lines.append(line([f"{promise}. {title}", *kept(rows, found)]))
+    lines += [line([promise, *kept(rows, found)]) for promise, rows in promises()]
     lines.append(line(["**all**", *kept(SHARED, found)]))
     return "\n".join(lines) + "\n"
 
@@ -64,11 +66,9 @@ def kept(rows: list[Fault], found: Found) -> list[str]:
 
 
 def as_well(found: Found) -> Iterable[str]:
-    for promise, title in TITLES.items():
-        rows = [row for row in SHARED if row.promise == promise]
-        if rows:
-            yield f"**{promise}. {title}**, {len(rows)} faults\n"
-            yield from agreed(rows, found)
+    for promise, rows in promises():
+        yield f"**{promise}**, {len(rows)} faults\n"
+        yield from agreed(rows, found)
 
 
 def agreed(rows: list[Fault], found: Found) -> Iterable[str]:
@@ -84,15 +84,13 @@ def agreed(rows: list[Fault], found: Found) -> Iterable[str]:
 
 
 def tables(found: Found) -> Iterable[str]:
-    for promise, title in TITLES.items():
-        rows = [row for row in SHARED if row.promise == promise]
-        if rows:
-            yield f"### {promise}. {title}\n"
-            yield line(["fault", *(NAMES[peer] for peer in OTHERS)])
-            yield line(["---"] * (len(OTHERS) + 1))
-            for row in rows:
-                yield line([row.name, *(cell(peer, row, found) or "kept" for peer in OTHERS)])
-            yield ""
+    for promise, rows in promises():
+        yield f"### {promise}\n"
+        yield line(["fault", *(NAMES[peer] for peer in OTHERS)])
+        yield line(["---"] * (len(OTHERS) + 1))
+        for row in rows:
+            yield line([row.name, *(cell(peer, row, found) or "kept" for peer in OTHERS)])
+        yield ""
 
 
 def cell(peer: str, row: Fault, found: Found) -> str:

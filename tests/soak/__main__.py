@@ -122,7 +122,6 @@ def main() -> None:
             print(f"{kind}: {what}")
     if not findings and options.calls >= ENOUGH:
         pages.write("soak", text)
-        print(f"That is in docs/{pages.PAGE.name} now.")
     sys.exit(bool(findings))
 
 

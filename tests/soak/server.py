@@ -21,7 +21,7 @@ from atomscale_target_materials.sandbox import Sandbox
 
 from ..faults.proxy import RESET, part
 from ..server import answer as made
-from ..server import header
+from ..server import message
 
 Fault = Literal[
     "resets before it has read", "resets after it has read", "closes after it has read",
@@ -45,12 +45,6 @@ QUIET = 20
 
 Writer = asyncio.StreamWriter
 Ends = tuple[asyncio.StreamReader, Writer]
-
-
-async def message(reader: asyncio.StreamReader) -> bytes:
-    """A request or an answer."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    return head + await reader.readexactly(int(header(head, "content-length") or 0))
 
 
 def reset(client: Writer) -> Literal[False]:
