@@ -1,10 +1,15 @@
 import asyncio
 import copy
 import datetime
+import os
 import pickle
+import re
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -243,6 +248,25 @@ def test_a_timeout_of_a_transport_of_ones_own_is_final(
     assert len(tries) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"transport": "mine"}, "transport: an httpx.BaseTransport, not <class 'str'>"),
+        (
+            {"transport": httpx.AsyncHTTPTransport},
+            "transport: an httpx.BaseTransport, not <class 'type'>",
+        ),
+        (
+            {"ssl_context": "corporate.pem"},
+            "ssl_context: an ssl.SSLContext is needed, got <class 'str'>",
+        ),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(says)}$"):
+        Client(KEY, **options)
+
+
 def test_a_server_that_hangs_up_is_told_as_httpcore_has_it(caller: Caller) -> None:
     with Server(once(lambda _: None)) as server, pytest.raises(APIConnectionError) as caught:
         caller(listed, base_url=server.base_url, max_tries=1)
@@ -316,6 +340,19 @@ def test_what_the_caller_is_handling_is_not_our_cause(caller: Caller) -> None:
     assert len(caller.pauses) == 3
 
 
+@pytest.mark.parametrize("installed", [False, True])
+def test_sniffio_is_not_looked_for_where_it_is_not(installed: bool, tmp_path: Path) -> None:
+    """A fork within that import would leave the child with a lock that nobody opens."""
+    if installed:
+        (tmp_path / "sniffio.py").touch()
+    code = "import sys, atomscale_target_materials.client; print(sys.modules.get('sniffio', 0))"
+    paths = os.pathsep.join([*sys.path, str(tmp_path)])
+    python = [sys.executable, "-c", code]
+    environ = {**os.environ, "PYTHONPATH": paths}
+    run = subprocess.run(python, env=environ, capture_output=True, text=True, check=False)
+    assert run.stdout.strip() == ("0" if installed else "None"), run.stderr
+
+
 def test_all_addresses_of_a_host_are_tried(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     # localhost is two addresses here; the server listens on the second alone.
     with Server(replies(answer(200, [ROW]))) as server:
@@ -334,11 +371,15 @@ def test_when_no_address_answers_the_last_one_tells_why(
         pass
     found = [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))
-        for address in ("127.0.0.2", "127.0.0.1")
+        for address in ("127.0.0.3", "127.0.0.2", "127.0.0.1")
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    with pytest.raises(APIConnectionError, match="Errno 111"):
-        caller(listed, base_url=f"http://localhost:{server.port}", max_tries=1)
+    try:
+        int("password=hunter2")
+    except ValueError:
+        with pytest.raises(APIConnectionError, match="Errno 111") as caught:
+            caller(listed, base_url=f"http://localhost:{server.port}", max_tries=1)
+    assert not re.search(r"127\.0\.0\.[23]|hunter2", str(caught.value))
 
 
 def test_closing_under_a_call_of_another_thread() -> None:

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import time
+import zlib
 from types import ModuleType
 from typing import Any
 
@@ -196,6 +197,7 @@ FIVE = gzip.compress(b"12345")
         ("identity", 5, [b"123", b"456"], "the answer is larger than max_response_bytes=5"),
         ("gzip", 4, [FIVE], "the answer is larger than max_response_bytes=4"),
         (" X-GZip ", 5, [b"12345"], "the body is not valid gzip"),
+        ("gzip", 5, [zlib.compress(b"12345")], "the body is not valid gzip"),
         ("gzip", 5, [FIVE + b"6"], "bytes follow the gzip body"),
         ("gzip", 5, [FIVE, b"6"], "bytes follow the gzip body"),
         ("gzip", 5, [FIVE[:-1]], "the gzip body is not complete"),

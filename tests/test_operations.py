@@ -207,19 +207,6 @@ def test_arguments_that_hold_themselves() -> None:
             client.call(add_target_material_layer, body=[amounts])
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"transport": "mine"}, "transport: an httpx.BaseTransport, not <class 'str'>"),
-        ({"transport": httpx.AsyncHTTPTransport}, "transport: an httpx.BaseTransport, not <class"),
-        ({"ssl_context": "corporate.pem"}, "ssl_context: an ssl.SSLContext"),
-    ],
-)
-def test_wrong_options(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(TypeError, match=says):
-        Client(KEY, **options)
-
-
 SETTINGS = Settings.resolve(Secret(KEY), Secret(None), 30.0, 3, 1000, proxied=False)
 REQUEST = Request("GET", "/target-materials/", {})
 

@@ -2,8 +2,11 @@ import asyncio
 import gc
 import gzip
 import signal
+import socket
 import sys
 import threading
+import time
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
 from itertools import count
@@ -24,10 +27,16 @@ from atomscale_target_materials import (
     ClientClosedError,
     _transport,
 )
-from atomscale_target_materials._transport import INFLATE_AT_ONCE, Body, Unreadable
+from atomscale_target_materials._transport import (
+    INFLATE_AT_ONCE,
+    WRITE_AT_ONCE,
+    Body,
+    Limits,
+    Unreadable,
+)
 
 from .conftest import Caller
-from .faults.rows_network import contexts
+from .faults.rows_network import contexts, ids_of_two_calls
 from .faults.table import once
 from .server import Peer, Server, answer, message, replies
 
@@ -67,6 +76,94 @@ def test_a_gzip_body_that_breaks_off_is_not_complete(size: int, cut: int, step: 
 def test_any_bytes_end_in_a_body_or_in_an_error_of_ours(data: bytes, step: int) -> None:
     with suppress(Unreadable, httpcore.RemoteProtocolError):
         fed(data, step)
+
+
+def test_a_body_is_inflated_in_pieces() -> None:
+    bomb, body = gzip.compress(bytes(10**7)), Body("gzip", 9)
+    tracemalloc.start()
+    with pytest.raises(Unreadable):
+        body.feed(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * INFLATE_AT_ONCE
+
+
+def added(peer: Peer) -> None:
+    while peer.request():
+        peer.send(answer(201, {"id": 1, "layer_id": 1}))
+
+
+# What is left
+
+
+class Recorder:
+    """A network stream, and what makes one, that notes how long each operation may take."""
+
+    def __init__(self) -> None:
+        self.waits: list[Any] = []
+
+    def read(self, _: int, timeout: Any) -> bytes:
+        self.waits.append(timeout)
+        return b""
+
+    def write(self, _: bytes, timeout: Any) -> None:
+        self.waits.append(timeout)
+
+    def start_tls(self, _: object, __: object, timeout: Any) -> None:
+        self.waits.append(timeout)
+
+    def connect_tcp(self, _: str, __: int, timeout: Any) -> None:
+        self.waits.append(timeout)
+        raise httpcore.ConnectError
+
+
+def test_each_operation_on_a_socket_may_take_what_is_left() -> None:
+    recorder = Recorder()
+    stream = _transport.Stream(recorder)
+    limits = Limits(time.monotonic() + 40, 9)
+    stream.read(9, limits)
+    stream.write(b"x" * (WRITE_AT_ONCE + 1), limits)
+    stream.start_tls(None, None, limits)
+    assert recorder.waits == pytest.approx([40] * 4, abs=9)
+
+
+def test_a_handshake_that_comes_too_late_fails_at_once() -> None:
+    recorder = Recorder()
+    _transport.Stream(recorder).start_tls(None, None, Limits(time.monotonic() - 4, 9))
+    assert recorder.waits == pytest.approx([0.01], abs=0.01)
+
+
+def test_addresses_share_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(httpcore, "SyncBackend", lambda: recorder)
+    addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.3", "127.0.0.2", "127.0.0.3"]
+    found = [(0, 0, 0, "", (each, 0)) for each in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    with pytest.raises(httpcore.ConnectError):
+        _transport.Backend().connect_tcp("localhost", 1, Limits(time.monotonic() + 120, 9))
+    # Here no time passes: after the first, two share all of it.
+    assert recorder.waits == pytest.approx([40, 60, 120], abs=9)
+
+
+def test_an_operation_in_an_event_loop_ends_when_nothing_is_left() -> None:
+    async def never() -> None:
+        await asyncio.wait_for(asyncio.Event().wait(), 9)
+        raise AssertionError
+
+    async def act() -> None:
+        with pytest.raises(TimeoutError):
+            await Limits(time.monotonic() + 0.01, 9).within(never)
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_connection_is_used_again(caller: Caller, tls: bool) -> None:
+    of_server, of_client = contexts() if tls else (None, None)
+    with Server(added, of_server) as server:
+        twice = ids_of_two_calls("add", lambda _: None)
+        assert caller(twice, base_url=server.base_url, ssl_context=of_client) == [1, 1]
+    assert (server.connections, len(server.requests)) == (1, 2)
 
 
 # Past the pool
@@ -213,11 +310,6 @@ def calls_of(client: AsyncClient, *layer_ids: int) -> list[asyncio.Task[Any]]:
 async def asked(server: Server) -> None:
     while not server.requests:  # noqa: ASYNC110 - the server is a thread
         await asyncio.sleep(0.001)
-
-
-def added(peer: Peer) -> None:
-    while peer.request():
-        peer.send(answer(201, {"id": 1, "layer_id": 1}))
 
 
 @pytest.mark.parametrize("at_once", [1, 3])

@@ -120,7 +120,7 @@ class _Exchange(AbstractContextManager["_Exchange"]):
 
 def _root(error: BaseException, handled: BaseException | None) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
-        return _root(error.exceptions[0], handled)
+        return _root(error.exceptions[-1], handled)
     beneath = error.__cause__ or error.__context__
     # anyio pops from an empty queue to find out that it is closed.
     ended = beneath in (None, handled) or isinstance(beneath, LookupError)

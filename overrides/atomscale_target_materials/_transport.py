@@ -66,7 +66,7 @@ class Limits(float):
     async def within(self, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """A socket operation, awaited for the seconds that are left now."""
         async with asyncio.timeout(self.grant()) as self._operation:
-            return await work(*arguments, None)
+            return await work(*arguments)
 
     def end_now(self, task: asyncio.Task[None]) -> None:
         """Ends what `task` does as if time were up: its socket operation, and whatever follows.
@@ -99,11 +99,10 @@ class Stream:
     """A network stream that obeys the limits; the rest is that of the stream underneath."""
 
     fresh_until = 0.0
-    """When it is too old for another request, by the monotonic clock; 0: it had none yet."""
+    """Until when it is fit for another request, by the monotonic clock; 0: it had none yet."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self._tls = stream, stream.get_extra_info("ssl_object")
-        self._in_use = threading.RLock()
+        self._stream, self._in_use = stream, threading.RLock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -114,8 +113,7 @@ class Stream:
         return stale or self._stream.get_extra_info(info)
 
     def _is_stale(self) -> bool:
-        """Is it too old, or does TLS hold bytes that nobody has read? The socket does not tell."""
-        return 0 != self.fresh_until < time.monotonic() or bool(self._tls and self._tls.pending())
+        return self.fresh_until < time.monotonic()
 
     def read(self, max_bytes: int, timeout: Any) -> Any:
         """Some bytes."""
@@ -149,10 +147,10 @@ class Backend:
 
     def connect_tcp(self, host: str, port: int, timeout: Any, **options: Any) -> Any:
         """A stream to the first address that takes the connection."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            share = timeout.grant() / left
+        # Of each kind of socket, so each address comes more than once.
+        addresses = list(dict.fromkeys(str(each[4][0]) for each in socket.getaddrinfo(host, None)))
+        for place, address in enumerate(addresses):
+            share = timeout.grant() / (len(addresses) - place)
             try:
                 return Stream(httpcore.SyncBackend().connect_tcp(address, port, share, **options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -165,12 +163,13 @@ class AsyncStream(Stream):
 
     def _is_stale(self) -> bool:
         # Also with what anyio, and its TLS, have taken from the socket and not handed on.
+        stale: Any = super()._is_stale()
         with suppress(AttributeError):
-            stream, stale = self._stream._stream, super()._is_stale()  # noqa: SLF001 - guarded
-            if self._tls is not None:
-                stale = stale or stream._read_bio.pending > 0  # noqa: SLF001
+            stream = self._stream._stream  # noqa: SLF001 - guarded
+            if self._stream.get_extra_info("ssl_object") is not None:
+                stale = stale or stream._read_bio.pending  # noqa: SLF001
                 stream = stream.transport_stream
-            return stale or bool(stream._protocol.read_queue)  # noqa: SLF001
+            return bool(stale or stream._protocol.read_queue)  # noqa: SLF001
         return True
 
     async def read(self, max_bytes: int, timeout: Any) -> bytes:

@@ -13,7 +13,11 @@ UNITS = (
     "settings", "stacks", "steps", "transport", "wire",
 )  # fmt: skip
 GROUPS = [
-    [*(f"tests/test_{name}.py" for name in UNITS), "tests/faults/test_secrets.py"],
+    [
+        *(f"tests/test_{name}.py" for name in UNITS),
+        "tests/contract/test_private_names.py",
+        "tests/faults/test_secrets.py",
+    ],
     [*(f"tests/test_{name}.py" for name in ROOMS), "tests/faults/test_table.py"],
 ]
 

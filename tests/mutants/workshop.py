@@ -45,7 +45,7 @@ class Workshop:
     seen: dict[str, Any] = attrs.field(factory=dict)
     """`lines`: the tests that run each line of a module; `seconds`: how long each test takes."""
     results: dict[str, dict[str, Any]] = attrs.field(factory=dict)
-    """By the mutant's name the outcome, and the test that killed it, which is tried first then."""
+    """By the mutant's name the outcome, and the test that killed it, which is tried first next."""
 
     def __attrs_post_init__(self) -> None:
         load()
@@ -176,8 +176,8 @@ def _try(mutant: Mutant, tests: dict[str, float], killer: str, serial: int) -> i
         chosen = Chosen({x: tests[x] for x in tests if _turn(x, mutant, killer) == turn})
         code = _ran(chosen) if chosen.tests else PASSED
         if code not in (PASSED, NONE):
-            Path("killer").write_text(chosen.failed)
             return code
+    Path("killer").write_text("")
     return PASSED
 
 
