@@ -145,14 +145,14 @@ class Stream:
 class Backend:
     """Connects within the deadline; the addresses of a host share what is left."""
 
-    def connect_tcp(self, host: str, port: int, timeout: Any, **options: Any) -> Any:
+    def connect_tcp(self, host: str, port: int, timeout: Any, **_: Any) -> Any:
         """A stream to the first address that takes the connection."""
         # Of each kind of socket, so each address comes more than once.
         addresses = list(dict.fromkeys(str(each[4][0]) for each in socket.getaddrinfo(host, None)))
         for place, address in enumerate(addresses):
             share = timeout.grant() / (len(addresses) - place)
             try:
-                return Stream(httpcore.SyncBackend().connect_tcp(address, port, share, **options))
+                return Stream(httpcore.SyncBackend().connect_tcp(address, port, share))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
         raise last
