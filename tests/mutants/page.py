@@ -35,7 +35,9 @@ def _faults(outcomes: Outcomes, reasons: Collection[str]) -> Iterator[str]:
 
 def section(outcomes: Outcomes) -> str:
     """For the page: a line for each module, one for each reason."""
-    lines = ["| module | mutants | a test fails | a test never ends | survive, explained |"]
+    noticed = sum(outcome != "survived" for outcome in outcomes.values())
+    lines = [f"Of {len(outcomes):,} mutants {noticed / len(outcomes):.1%} are noticed.", ""]
+    lines += ["| module | mutants | a test fails | a test never ends | survive, explained |"]
     lines += ["|---|--:|--:|--:|--:|"]
     counts: Counter[tuple[str, str]] = Counter()
     for mutant, outcome in outcomes.items():
