@@ -13,7 +13,7 @@ import pytest
 from httpcore import RemoteProtocolError
 
 from atomscale_target_materials import APIResponseValidationError, AtomscaleError
-from atomscale_target_materials._codec import clean, decode, failure_of
+from atomscale_target_materials._codec import clean, decode, failure_of, fitting
 from atomscale_target_materials._settings import Proxy, Secret, Settings
 from atomscale_target_materials._steps import Failure, Outcome, Request
 from atomscale_target_materials._transport import Body, Limits, Unreadable
@@ -21,6 +21,7 @@ from atomscale_target_materials_api.api.target_materials import (
     add_target_material_layer,
     list_target_materials,
 )
+from atomscale_target_materials_api.models import LayerCreate
 
 from .conftest import KEY
 
@@ -221,6 +222,13 @@ def test_a_body_that_cannot_be_read(
             read()
     else:
         assert read() == (b"12345" if pieces else b"")
+
+
+def test_an_argument_that_holds_itself() -> None:
+    amounts: dict[str, Any] = {}
+    amounts["Ba"] = amounts
+    with pytest.raises(ValueError, match=r"^nested too deeply$"):
+        fitting(LayerCreate, {"layer_id": 1, "element_dict": amounts}, "")
 
 
 def test_bytes_on_the_wire_are_counted() -> None:
