@@ -8,9 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import httpx
 import pytest
@@ -39,6 +42,7 @@ from atomscale_target_materials_api.api.target_materials import (
     list_target_materials,
 )
 from atomscale_target_materials_api.models import ElementDict, ElementDictCreate
+from atomscale_target_materials_api.types import Unset
 
 from .conftest import KEY, Caller
 from .faults.table import once
@@ -281,6 +285,20 @@ def test_pauses_are_slept() -> None:
     assert [each._sleep for each in drivers] == [time.sleep, asyncio.sleep]
 
 
+def test_of_a_refusal_no_more_is_read_than_it_may_say() -> None:
+    chunks: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        for number in range(99):
+            chunks.append(number)
+            yield b"x" * 65536
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(400, content=endless()))
+    with Client(KEY, transport=transport) as client, pytest.raises(APIStatusError):
+        client.list_target_materials()
+    assert len(chunks) == 17
+
+
 def test_an_answer_of_some_megabytes(caller: Caller) -> None:
     rows = [{**ROW, "sample_name": "x" * 2_000_000}]
     with Server(replies(answer(200, rows))) as server:
@@ -345,12 +363,30 @@ def test_sniffio_is_not_looked_for_where_it_is_not(installed: bool, tmp_path: Pa
     """A fork within that import would leave the child with a lock that nobody opens."""
     if installed:
         (tmp_path / "sniffio.py").touch()
+    elif find_spec("sniffio"):
+        pytest.skip("sniffio is installed")
     code = "import sys, atomscale_target_materials.client; print(sys.modules.get('sniffio', 0))"
     paths = os.pathsep.join([*sys.path, str(tmp_path)])
     python = [sys.executable, "-c", code]
     environ = {**os.environ, "PYTHONPATH": paths}
     run = subprocess.run(python, env=environ, capture_output=True, text=True, check=False)
     assert run.stdout.strip() == ("0" if installed else "None"), run.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "kinds"),
+    [
+        ("sample_id", {int, NoneType, Unset}),
+        ("mp_id", {str, NoneType, Unset}),
+        ("composition_string", {str, Mapping[str, float], NoneType, Unset}),
+        (
+            "element_dict",
+            {Mapping[str, float], ElementDict, ElementDictCreate, NoneType, Unset},
+        ),
+    ],
+)
+def test_the_kinds_of_the_fields_can_be_looked_up(field: str, kinds: set[Any]) -> None:
+    assert {*get_args(get_type_hints(Client.add_layer)[field])} == kinds
 
 
 def test_all_addresses_of_a_host_are_tried(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,13 @@ def test_where_a_timestamp_talks_of_places() -> None:
     assert caught.value.path == "$[0].last_updated"
 
 
+def test_what_is_no_json_is_told_by_its_byte_in_a_long_answer_too() -> None:
+    with pytest.raises(ValueError, match=r"malformed.*byte 441"):
+        read(
+            list[TargetMaterial], b'[{"id": 1, "sample_id": 2, "x": "%s", "y": NaN}]' % (b"a" * 400)
+        )
+
+
 def test_a_number_out_of_range_in_an_unknown_field_is_told_by_its_row() -> None:
     with pytest.raises(Mismatch, match=r"^Number out of range$") as caught:
         read(list[TargetMaterial], b'[{"id": 1, "sample_id": 2, "x": {"y": 1e400}}]')

@@ -130,7 +130,7 @@ def test_each_operation_on_a_socket_may_take_what_is_left() -> None:
 def test_a_handshake_that_comes_too_late_fails_at_once() -> None:
     recorder = Recorder()
     _transport.Stream(recorder).start_tls(None, None, Limits(time.monotonic() - 4, 9))
-    assert recorder.waits == pytest.approx([0.01], abs=0.01)
+    assert 0 < recorder.waits[0] < 0.02
 
 
 def test_addresses_share_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_addresses_share_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_operation_in_an_event_loop_ends_when_nothing_is_left() -> None:
     async def never() -> None:
-        await asyncio.wait_for(asyncio.Event().wait(), 9)
+        await asyncio.sleep(9)
         raise AssertionError
 
     async def act() -> None:

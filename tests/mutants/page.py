@@ -1,5 +1,6 @@
 """What survives must be explained, and what is explained must survive."""
 
+import platform
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -36,7 +37,8 @@ def _faults(outcomes: Outcomes, reasons: Collection[str]) -> Iterator[str]:
 def section(outcomes: Outcomes) -> str:
     """For the page: a line for each module, one for each reason."""
     noticed = sum(outcome != "survived" for outcome in outcomes.values())
-    lines = [f"Of {len(outcomes):,} mutants {noticed / len(outcomes):.1%} are noticed.", ""]
+    score = f"Of {len(outcomes):,} mutants {noticed / len(outcomes):.1%} are noticed"
+    lines = [f"{score} (Python {platform.python_version()}).", ""]
     lines += ["| module | mutants | a test fails | a test never ends | survive, explained |"]
     lines += ["|---|--:|--:|--:|--:|"]
     counts: Counter[tuple[str, str]] = Counter()

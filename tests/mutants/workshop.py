@@ -29,11 +29,13 @@ OWN = {
     "_codec": ("codec", "messages", "wire"),
     "_drivers": ("client", "transport"),
     "_operations": ("operations", "ensure"),
+    "_settings": ("settings", "logging"),
     "_transport": ("client", "transport", "messages"),
 }
 """Whose tests are about a module, where they are not those of its name."""
 SLOW = tuple(f"tests/test_{room}.py" for room in ROOMS)
 BROKEN = Mutant("errors", "a core that cannot be imported", 1, "raise RuntimeError")
+WHOLE = Mutant("errors", "the core as it is", 1, (ROOT / CORE / "errors.py").read_text("utf-8"))
 
 
 @attrs.define
@@ -54,8 +56,9 @@ class Workshop:
         self.seen = self._watched()
         if self._file.exists():
             self.results = json.loads(self._file.read_text())
-        self.try_all([BROKEN])
-        assert self.results[BROKEN.name]["outcome"] == "killed", "the copies are not what is tested"
+        self.try_all([BROKEN, WHOLE])
+        found = [self.results[each.name]["outcome"] for each in (BROKEN, WHOLE)]
+        assert found == ["killed", "survived"], "the copies are not what is tested, or do not work"
 
     def _copy(self, slot: int) -> Path:
         return self.folder / str(slot)
@@ -66,8 +69,9 @@ class Workshop:
 
     def _watched(self) -> dict[str, Any]:
         known = self.folder / "watched.json"
-        sources = sorted(self._copy(0).rglob("*.py"))
-        state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+        sources = [*sorted(self._copy(0).rglob("*.py")), ROOT / "dev.lock", ROOT / "openapi.yaml"]
+        texts = [sys.version.encode(), *(path.read_bytes() for path in sources)]
+        state = hashlib.sha256(b"".join(texts)).hexdigest()
         seen: dict[str, Any] = json.loads(known.read_text()) if known.exists() else {}
         if seen.get("state") == state:
             return seen
@@ -171,8 +175,8 @@ def _try(mutant: Mutant, tests: dict[str, float], killer: str, serial: int) -> i
     path = CORE / f"{mutant.module}.py"
     path.write_text(mutant.code, "utf-8")
     os.utime(path, (serial, serial))  # so that no compiled module is taken for this one
-    signal.setitimer(signal.ITIMER_REAL, IMPORTING)
     for turn in range(5):
+        signal.setitimer(signal.ITIMER_REAL, IMPORTING)
         chosen = Chosen({x: tests[x] for x in tests if _turn(x, mutant, killer) == turn})
         code = _ran(chosen) if chosen.tests else PASSED
         if code not in (PASSED, NONE):
