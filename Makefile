@@ -24,7 +24,7 @@ demo: .venv-demo/ready  ## see it work: sandbox, list, add, a refusal (a minute 
 browser:  ## Debian's chromium, for the tests of pages
 	apt-get install -y --no-install-recommends chromium
 
-test: lint-spec check-generated lint types unit docs wheel  ## everything that CI checks
+test: lint-spec check-generated lint types unit docs wheel  ## everything that CI checks but bench-check
 
 # One recipe makes both environments from their hashed locks: uv where it installs, else pip.
 .venv/ready: dev.lock pyproject.toml

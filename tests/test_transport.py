@@ -101,6 +101,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.waits: list[Any] = []
+        self.hosts: list[str] = []
 
     def read(self, _: int, timeout: Any) -> bytes:
         self.waits.append(timeout)
@@ -112,7 +113,8 @@ class Recorder:
     def start_tls(self, _: object, __: object, timeout: Any) -> None:
         self.waits.append(timeout)
 
-    def connect_tcp(self, _: str, __: int, timeout: Any) -> None:
+    def connect_tcp(self, host: str, _: int, timeout: Any) -> None:
+        self.hosts.append(host)
         self.waits.append(timeout)
         raise httpcore.ConnectError
 
@@ -136,11 +138,13 @@ def test_a_handshake_that_comes_too_late_fails_at_once() -> None:
 def test_addresses_share_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(httpcore, "SyncBackend", lambda: recorder)
-    addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.3", "127.0.0.2", "127.0.0.3"]
-    found = [(0, 0, 0, "", (each, 0)) for each in addresses]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    addresses = [("127.0.0.1", 0), ("fe80::1", 0, 0, 1), ("127.0.0.1", 0), ("::1", 0, 0, 0)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", x) for x in addresses])
     with pytest.raises(httpcore.ConnectError):
         _transport.Backend().connect_tcp("localhost", 1, Limits(time.monotonic() + 120, 9))
+    first, second, third = recorder.hosts
+    assert (first, third) == ("127.0.0.1", "::1")
+    assert second.startswith("fe80::1%"), "a link-local address is nothing without its interface"
     # Here no time passes: after the first, two share all of it.
     assert recorder.waits == pytest.approx([40, 60, 120], abs=9)
 

@@ -148,7 +148,8 @@ class Backend:
     def connect_tcp(self, host: str, port: int, timeout: Any, **_: Any) -> Any:
         """A stream to the first address that takes the connection."""
         # Of each kind of socket, so each address comes more than once.
-        addresses = list(dict.fromkeys(str(each[4][0]) for each in socket.getaddrinfo(host, None)))
+        found = dict.fromkeys(each[4] for each in socket.getaddrinfo(host, None))
+        addresses = [socket.getnameinfo(each, socket.NI_NUMERICHOST)[0] for each in found]
         for place, address in enumerate(addresses):
             share = timeout.grant() / (len(addresses) - place)
             try:
