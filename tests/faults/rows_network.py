@@ -137,6 +137,7 @@ def _is_idle_anyhow(patch: pytest.MonkeyPatch) -> None:
     def idle(connection: Any) -> None:
         connection._state = http11.HTTPConnectionState.IDLE
         connection._h11_state = h11.Connection(our_role=h11.CLIENT)
+        connection._network_stream.fresh_until = time.monotonic() + _transport.LONGEST_IDLE
 
     async def async_idle(connection: Any) -> None:
         idle(connection)

@@ -106,8 +106,8 @@ class Line:
 
     def read_by(self, read: Any) -> Any:
         """What reads as `read` does, in pieces: the kernel would join all packets on loopback."""
-        return lambda stream, max_bytes, timeout: read(
-            stream, min(max_bytes, next(self.sizes)), timeout
+        return lambda stream, max_bytes, *timeout: read(
+            stream, min(max_bytes, next(self.sizes)), *timeout
         )
 
     def __call__(self, sent: Sent, wire: bytes, *, closes: bool) -> Any:
