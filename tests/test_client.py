@@ -4,7 +4,6 @@ import datetime
 import os
 import pickle
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ from atomscale_target_materials import (
     TargetMaterial,
     TargetMaterials,
 )
+from atomscale_target_materials._drivers import _url
 from atomscale_target_materials._settings import Settings
 from atomscale_target_materials._steps import Flow, Request, Send
 from atomscale_target_materials.sandbox import Sandbox
@@ -45,6 +45,7 @@ from atomscale_target_materials_api.models import ElementDict, ElementDictCreate
 from atomscale_target_materials_api.types import Unset
 
 from .conftest import KEY, Caller
+from .faults.rows_network import resolving
 from .faults.table import once
 from .server import Peer, Server, answer, header, replies
 
@@ -299,6 +300,20 @@ def test_of_a_refusal_no_more_is_read_than_it_may_say() -> None:
     assert len(chunks) == 17
 
 
+def test_the_last_word_of_an_error_is_whole(caller: Caller) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no route to X.")
+
+    with pytest.raises(APIConnectionError, match=r"failed: no route to X\. "):
+        caller(listed, transport=httpx.MockTransport(handler), max_tries=1)
+
+
+def test_not_every_url_is_kept() -> None:
+    for number in range(200):
+        _url(f"https://127.0.0.1/{number}")
+    assert _url.cache_info().currsize <= 128
+
+
 def test_an_answer_of_some_megabytes(caller: Caller) -> None:
     rows = [{**ROW, "sample_name": "x" * 2_000_000}]
     with Server(replies(answer(200, rows))) as server:
@@ -389,32 +404,25 @@ def test_the_kinds_of_the_fields_can_be_looked_up(field: str, kinds: set[Any]) -
     assert {*get_args(get_type_hints(Client.add_layer)[field])} == kinds
 
 
-def test_all_addresses_of_a_host_are_tried(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    # localhost is two addresses here; the server listens on the second alone.
-    with Server(replies(answer(200, [ROW]))) as server:
-        found = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))
-            for address in ("127.0.0.2", "127.0.0.1")
-        ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        assert len(caller(listed, base_url=f"http://localhost:{server.port}")) == 1
+def test_all_addresses_of_a_host_are_tried(caller: Caller) -> None:
+    with (
+        Server(replies(answer(200, [ROW]))) as server,
+        resolving(server.port, ["127.0.0.2", "127.0.0.1"]) as url,
+    ):
+        assert len(caller(listed, base_url=url)) == 1
 
 
-def test_when_no_address_answers_the_last_one_tells_why(
-    caller: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_no_address_answers_the_last_one_tells_why(caller: Caller) -> None:
     with Server(lambda _: None) as server:
         pass
-    found = [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))
-        for address in ("127.0.0.3", "127.0.0.2", "127.0.0.1")
-    ]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     try:
         int("password=hunter2")
     except ValueError:
-        with pytest.raises(APIConnectionError, match="Errno 111") as caught:
-            caller(listed, base_url=f"http://localhost:{server.port}", max_tries=1)
+        with (
+            resolving(server.port, ["127.0.0.3", "127.0.0.2", "127.0.0.1"]) as url,
+            pytest.raises(APIConnectionError, match="Errno 111") as caught,
+        ):
+            caller(listed, base_url=url, max_tries=1)
     assert not re.search(r"127\.0\.0\.[23]|hunter2", str(caught.value))
 
 

@@ -126,6 +126,16 @@ def test_what_is_no_json_is_told_by_its_byte_in_a_long_answer_too() -> None:
         )
 
 
+def test_what_was_refused_before_does_not_change_what_a_refusal_tells() -> None:
+    for wrong, path in (
+        ({"element_dict": {"Ba": 1}, "orientation": 5}, "$.orientation"),
+        ({"element_dict": {"Ba": "Ba"}}, "$.element_dict.Ba"),
+    ):
+        with pytest.raises(Mismatch, match=r"^Expected `[^`]*`, got `[^`]*`$") as caught:
+            read(TargetMaterial, json.dumps({**ROW, **wrong}).encode())
+        assert caught.value.path == path
+
+
 def test_a_number_out_of_range_in_an_unknown_field_is_told_by_its_row() -> None:
     with pytest.raises(Mismatch, match=r"^Number out of range$") as caught:
         read(list[TargetMaterial], b'[{"id": 1, "sample_id": 2, "x": {"y": 1e400}}]')

@@ -5,18 +5,21 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from .mutants.mutations import MODULES, ROOT, mutants_of
 from .mutants.page import explained
+from .pages import made
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each mutant is tried in a fork")
 
 # In a process of its own: one with threads is better not forked.
 SHORT = """
 import sys
+from collections import Counter
 from pathlib import Path
 from tests.mutants.mutations import mutants_of
 from tests.mutants.workshop import Workshop
@@ -38,3 +41,8 @@ def test_each_mutant_of_the_errors_is_noticed(tmp_path: Path) -> None:
 
 def test_what_is_explained_is_of_the_core() -> None:
     assert {re.split("[.:]", name)[0] for name in explained()} <= {*MODULES}
+
+
+def test_the_page_tells_how_many_survive_and_why() -> None:
+    told = re.findall(r"^\| ([^|]+) \| (\d+) \|$", made("mutants"), re.MULTILINE)
+    assert {reason: int(count) for reason, count in told} == Counter(explained().values())

@@ -88,6 +88,28 @@ def test_a_body_is_inflated_in_pieces() -> None:
     assert peak < 4 * INFLATE_AT_ONCE
 
 
+def test_64_kib_are_inflated_at_a_time() -> None:
+    sizes = []
+
+    class Pieces(Body):
+        def _add(self, piece: bytes) -> None:
+            sizes.append(len(piece))
+
+    Pieces("gzip", 9).feed(gzip.compress(bytes(100_000)))
+    assert sizes == [64 * 1024, 100_000 - 64 * 1024]
+
+
+def test_64_requests_are_under_way_in_an_event_loop() -> None:
+    async def act() -> None:
+        turns = _transport.AsyncTransport(None).turns()
+        for _ in range(64):
+            assert not turns.locked()
+            await turns.acquire()
+        assert turns.locked()
+
+    asyncio.run(act())
+
+
 def added(peer: Peer) -> None:
     while peer.request():
         peer.send(answer(201, {"id": 1, "layer_id": 1}))
@@ -116,7 +138,7 @@ class Recorder:
     def connect_tcp(self, host: str, _: int, timeout: Any) -> None:
         self.hosts.append(host)
         self.waits.append(timeout)
-        raise httpcore.ConnectError
+        raise httpcore.ConnectError(host)
 
 
 def test_each_operation_on_a_socket_may_take_what_is_left() -> None:
@@ -140,13 +162,36 @@ def test_addresses_share_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpcore, "SyncBackend", lambda: recorder)
     addresses = [("127.0.0.1", 0), ("fe80::1", 0, 0, 1), ("127.0.0.1", 0), ("::1", 0, 0, 0)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", x) for x in addresses])
-    with pytest.raises(httpcore.ConnectError):
+    with pytest.raises(httpcore.ConnectError, match=r"^::1$"):
         _transport.Backend().connect_tcp("localhost", 1, Limits(time.monotonic() + 120, 9))
     first, second, third = recorder.hosts
     assert (first, third) == ("127.0.0.1", "::1")
     assert second.startswith("fe80::1%"), "a link-local address is nothing without its interface"
     # Here no time passes: after the first, two share all of it.
     assert recorder.waits == pytest.approx([40, 60, 120], abs=9)
+
+
+def test_the_name_of_a_service_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpcore, "SyncBackend", Recorder)
+    asked = []
+
+    def name(address: Any, flags: int) -> tuple[str, str]:
+        asked.append(flags)
+        return address[0], "0"
+
+    monkeypatch.setattr(socket, "getnameinfo", name)
+    with pytest.raises(httpcore.ConnectError, match=r"127\.0\.0\.1"):
+        _transport.Backend().connect_tcp("127.0.0.1", 1, Limits(time.monotonic() + 120, 9))
+    assert asked == [socket.NI_NUMERICHOST | socket.NI_NUMERICSERV]
+
+
+def test_at_its_very_end_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    with pytest.raises(TimeoutError):
+        Limits(5.0, 9).grant()
+    stream = _transport.Stream(None)
+    stream.fresh_until = 5.0
+    assert not stream._is_stale()
 
 
 def test_an_operation_in_an_event_loop_ends_when_nothing_is_left() -> None:

@@ -23,11 +23,10 @@ from atomscale_target_materials_api.models import Error
 
 from ._settings import Settings
 from ._steps import Outcome, Request, retry_after
-from ._wire import Mismatch, hints_of, reader, step
+from ._wire import DIGITS, Mismatch, hints_of, reader, step
 from .errors import APIResponseValidationError, AtomscaleError, class_for_status
 
 CERTAINLY_NOT_DONE = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
-DIGITS = bytes(48 if code in b"0123456789" else 32 for code in range(256))
 LONGEST_DETAIL = 2000
 LATER = " Try again later, or with another timeout, max_tries or max_response_bytes."
 NOT_SENT = " Nothing was sent: are base_url, network, proxy and certificates right?"

@@ -149,11 +149,11 @@ class Backend:
         """A stream to the first address that takes the connection."""
         # Of each kind of socket, so each address comes more than once.
         found = dict.fromkeys(each[4] for each in socket.getaddrinfo(host, None))
-        addresses = [socket.getnameinfo(each, socket.NI_NUMERICHOST)[0] for each in found]
-        for place, address in enumerate(addresses):
-            share = timeout.grant() / (len(addresses) - place)
+        for place, address in enumerate(found):
+            share = timeout.grant() / (len(found) - place)
+            plain = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
             try:
-                return Stream(httpcore.SyncBackend().connect_tcp(address, port, share))
+                return Stream(httpcore.SyncBackend().connect_tcp(plain, port, share))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
         raise last

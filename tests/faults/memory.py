@@ -27,7 +27,7 @@ def peak(process: int | str = "self", *, anew: bool = False) -> int:
     Not `ru_maxrss`: on Linux a new process starts with its parent's.
     """
     folder = Path("/proc", str(process))
-    if not (folder / "clear_refs").exists():
+    if process == "self" and not (folder / "clear_refs").exists():
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -129,7 +129,7 @@ def tree_of(module: str) -> ast.Module:
 def uses() -> dict[str, set[tuple[str, int]]]:
     """By each name of the core the modules and lines that have it."""
     found: dict[str, set[tuple[str, int]]] = {}
-    for module in MODULES:
+    for module in (*MODULES, *ROOMS):
         for node in ast.walk(tree_of(module)):
             if isinstance(node, ast.Name | ast.Attribute):
                 name = node.id if isinstance(node, ast.Name) else node.attr
