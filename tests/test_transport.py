@@ -110,6 +110,25 @@ def test_64_requests_are_under_way_in_an_event_loop() -> None:
     asyncio.run(act())
 
 
+def test_a_call_whose_turn_does_not_come_ends_with_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_transport, "AT_ONCE", 1)
+
+    async def act(server: Server) -> None:
+        async with AsyncClient("sk-key", base_url=server.base_url) as client:
+            first = asyncio.create_task(client.list_target_materials())
+            while not server.requests:  # noqa: ASYNC110 - the server is a thread
+                await asyncio.sleep(0.001)
+            second = client.with_options(timeout=0.05).list_target_materials()
+            with pytest.raises(APITimeoutError, match="waiting for a connection"):
+                await asyncio.wait_for(second, 2)
+            first.cancel()
+
+    with Server(once(Peer.hang), patience=9) as server:
+        asyncio.run(act(server))
+
+
 def added(peer: Peer) -> None:
     while peer.request():
         peer.send(answer(201, {"id": 1, "layer_id": 1}))
