@@ -341,6 +341,14 @@ def test_the_proxy_of_the_environment(
     assert Client("key-1", base_url="http://localhost")._settings.proxy is None
 
 
+def test_a_proxy_for_all_is_one_for_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://{name}:3128")
+        proxy = Client("key-1")._settings.proxy
+        assert proxy is not None
+        assert proxy.url == f"http://{name}:3128"
+
+
 @pytest.mark.parametrize(
     ("given", "auth", "shown"),
     [
