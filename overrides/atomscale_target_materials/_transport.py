@@ -167,7 +167,7 @@ class AsyncStream(Stream):
         stale: Any = super()._is_stale()
         with suppress(AttributeError):
             stream = self._stream._stream  # noqa: SLF001 - guarded
-            if self._stream.get_extra_info("ssl_object") is not None:
+            if hasattr(stream, "_read_bio"):
                 stale = stale or stream._read_bio.pending  # noqa: SLF001
                 stream = stream.transport_stream
             return bool(stale or stream._protocol.read_queue)  # noqa: SLF001
