@@ -19,7 +19,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each mutant is 
 # In a process of its own: one with threads is better not forked.
 SHORT = """
 import sys
-from collections import Counter
 from pathlib import Path
 from tests.mutants.mutations import mutants_of
 from tests.mutants.workshop import Workshop
